@@ -1,0 +1,57 @@
+"""Array backends: the one file that names them. Engine code takes `xp = array_namespace(...)` once per solve."""
+
+import importlib
+import importlib.util
+from typing import Any, Literal
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_array, to_device
+
+from ufm.errors import MissingExtraError, UfmError
+
+Array = Any  # any array-API array: the standard has no common base class
+Namespace = Any
+Backend = Literal["auto", "numpy", "cupy", "torch"]
+
+__all__ = ["Array", "Backend", "Namespace", "array_namespace", "namespace_of", "to_numpy"]
+
+
+def namespace_of(backend: Backend = "auto") -> Namespace:
+    """The array namespace of a backend; "auto" is CuPy where a CUDA device answers, else NumPy."""
+    if backend not in ("auto", "numpy", "cupy", "torch"):
+        raise UfmError(f"backend = {backend!r}: choose 'auto', 'numpy', 'cupy' or 'torch'.")
+    if backend == "cupy" or (backend == "auto" and importlib.util.find_spec("cupy") is not None):
+        reason = _why_no_cuda()
+        if reason is None:
+            return importlib.import_module("array_api_compat.cupy")
+        if backend == "cupy":
+            raise UfmError(f"backend = 'cupy': {reason}; use backend='numpy', or 'auto' to fall back by itself.")
+    if backend == "torch":
+        if importlib.util.find_spec("torch") is None:
+            raise MissingExtraError("torch", "train", "backend='torch'")
+        return importlib.import_module("array_api_compat.torch")
+    return importlib.import_module("array_api_compat.numpy")
+
+
+def _why_no_cuda() -> str | None:
+    """None where CuPy and a CUDA device answer, else one clause that says what is missing."""
+    try:
+        cupy = importlib.import_module("cupy")
+    except ImportError:
+        return 'CuPy is not installed (pip install "ufm[cuda12]" or "ufm[cuda13]")'
+    try:
+        found = cupy.cuda.runtime.getDeviceCount()
+    except Exception:  # CuPy raises its own runtime error where there is no driver
+        found = 0
+    return None if found else "no CUDA device answers"
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Any backend's array as a NumPy array on the host."""
+    if is_numpy_array(x) or not hasattr(x, "shape"):
+        return np.asarray(x)
+    if hasattr(x, "detach"):
+        x = x.detach()
+    if hasattr(x, "get") and not hasattr(x, "numpy"):  # CuPy copies to the host with .get()
+        return x.get()
+    return np.asarray(to_device(x, "cpu"))

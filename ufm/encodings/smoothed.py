@@ -1,0 +1,20 @@
+"""Label smoothing of another encoding."""
+
+
+from ufm.encodings.encoding import Encoding
+from ufm.errors import ProblemError
+
+
+def smoothed(encoding: Encoding | int, eps: float) -> Encoding:
+    """C -> (1 - eps) C + (eps/K) C 11': every code moves the fraction eps towards their mean (same shape).
+
+    On one-hot codes (or an integer K, which stands for them) this is label smoothing: eps/K off the diagonal.
+    """
+    from ufm.encodings import available
+
+    if not isinstance(encoding, Encoding):
+        encoding = available()["one_hot"](encoding)
+    if not 0 <= eps <= 1:
+        raise ProblemError("eps", eps, "give a fraction between 0 and 1.")
+    codes = (1 - eps) * encoding.codes + eps * encoding.codes.mean(axis=1, keepdims=True)
+    return Encoding("smoothed", codes, {"encoding": encoding, "eps": float(eps)})

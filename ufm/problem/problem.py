@@ -1,0 +1,174 @@
+"""The problem: targets, loss, depth, width, and the weights of the regularisers."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ufm.errors import ProblemError
+from ufm.losses import loss as find_loss
+from ufm.problem.targets import ClassTargets, SampleTargets, Targets, is_number, targets_from_dict
+
+Weight = Any  # a real number, or a SymPy number or expression
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Problem:
+    """An unconstrained-features model: minimise over W_{p-1}..W_1, H and b
+
+        1/N sum_i loss(W_{p-1}..W_1 h_i + b, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2.
+
+    targets: `ufm.classes(...)` or `ufm.samples(...)`; loss: a name of `ufm.losses` ("mse" is 1/2 ||z - y||^2).
+    width: d, or None for as wide as needed. lam_W: one number, or one per linear layer, last layer first; p is one more
+    than their count. lam_b: in [0, inf]; inf is no bias, 0 a free one. SymPy numbers may stand for any weight.
+    Raises ProblemError, which names the field, the value and the fix.
+    """
+
+    targets: Targets
+    lam_W: Weight | tuple[Weight, ...]
+    lam_H: Weight
+    lam_b: Weight = math.inf
+    loss: str = "mse"
+    width: int | None = None
+    constraint: None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.targets, ClassTargets | SampleTargets):
+            raise ProblemError("targets", self.targets, "make them with ufm.classes(codes, counts) or ufm.samples(Y).")
+        weights = tuple(self.lam_W) if isinstance(self.lam_W, tuple | list) else (self.lam_W,)
+        if not weights:
+            raise ProblemError("lam_W", self.lam_W, "give one number per linear layer, last layer first.")
+        object.__setattr__(self, "lam_W", weights)
+        for l, weight in enumerate(weights):
+            _check_weight(weight, "lam_W" if len(weights) == 1 else f"lam_W[{l}]", finite=True)
+        _check_weight(self.lam_H, "lam_H", finite=True)
+        _check_weight(self.lam_b, "lam_b", finite=False)
+        find_loss(self.loss)
+        if self.width is not None and (not is_number(self.width) or self.width != int(self.width) or self.width < 1):
+            raise ProblemError("width", self.width, "give a positive integer, or None for as wide as needed.")
+        if self.constraint is not None:
+            raise ProblemError("constraint", self.constraint, "no constraint is known; leave it None.")
+
+    @property
+    def m(self) -> int:
+        """Target dimension."""
+        return self.targets.m
+
+    @property
+    def K(self) -> int:
+        """Number of classes; ProblemError for regression targets."""
+        return self.classes.K
+
+    @property
+    def N(self) -> int:
+        """Number of samples."""
+        return self.targets.N
+
+    @property
+    def classes(self) -> ClassTargets:
+        """The targets of a classification problem; ProblemError for regression targets."""
+        if isinstance(self.targets, ClassTargets):
+            return self.targets
+        raise ProblemError("targets", self.targets, "this needs classes; make the targets with ufm.classes.")
+
+    @property
+    def p(self) -> int:
+        """Number of factors: linear layers + 1 for H."""
+        return len(self.lam_W) + 1
+
+    @property
+    def has_bias(self) -> bool:
+        """False where lam_b is infinite."""
+        return not (is_number(self.lam_b) and math.isinf(self.lam_b))
+
+    @property
+    def Lam(self) -> float:
+        """(lam_H prod lam_W)^(1/p): the weight of (p/2) sum_i s_i^(2/p) once the factors are minimised out."""
+        logs = [math.log(w) if w > 0 else -math.inf for w in (*map(float, self.lam_W), float(self.lam_H))]
+        return math.exp(sum(logs) / self.p)
+
+    @property
+    def tau(self) -> float:
+        """N Lam (N c for p = 2): the shrinkage in the units of the singular values of Y."""
+        return self.N * self.Lam
+
+    @property
+    def rho(self) -> float:
+        """lam_b/(1 + lam_b): the weight the mean direction keeps once a squared loss's bias is minimised out."""
+        lam_b = float(self.lam_b)
+        return 1.0 if math.isinf(lam_b) else lam_b / (1 + lam_b)
+
+    @property
+    def is_symbolic(self) -> bool:
+        """Whether some weight is a SymPy expression with free symbols."""
+        return any(getattr(w, "free_symbols", None) for w in (*self.lam_W, self.lam_H, self.lam_b))
+
+    def replace(self, **changes: Any) -> "Problem":
+        """The same problem with some fields changed."""
+        return Problem(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON- and TOML-ready statement of the problem (numbers in double precision)."""
+        if self.is_symbolic:
+            raise ProblemError("lam_W, lam_H, lam_b", (self.lam_W, self.lam_H, self.lam_b), "substitute numbers first.")
+        weights = [float(w) for w in self.lam_W]
+        spec: dict[str, Any] = {"loss": self.loss, "lam_W": weights[0] if len(weights) == 1 else weights}
+        spec |= {"lam_H": float(self.lam_H), "lam_b": float(self.lam_b)}
+        if self.width is not None:
+            spec["width"] = int(self.width)
+        return spec | {"targets": self.targets.to_dict()}
+
+    @staticmethod
+    def from_dict(spec: dict[str, Any]) -> "Problem":
+        """The inverse of `to_dict`; an unknown field is named."""
+        known = {"loss", "lam_W", "lam_H", "lam_b", "width", "targets"}
+        for field in spec.keys() - known:
+            raise ProblemError(field, spec[field], f"no such field; a problem has {', '.join(sorted(known))}.")
+        for field in {"lam_W", "lam_H", "targets"} - spec.keys():
+            raise ProblemError(field, None, "this field is required.")
+        lam_W = spec["lam_W"]
+        fields = {**spec, "lam_W": tuple(lam_W) if isinstance(lam_W, list) else lam_W}
+        return Problem(**{**fields, "targets": targets_from_dict(spec["targets"])})
+
+    def to_toml(self, path: str | Path) -> None:
+        """Write the problem to a TOML file that `from_toml` reads."""
+        import tomli_w
+
+        Path(path).write_text(tomli_w.dumps(self.to_dict()))
+
+    @staticmethod
+    def from_toml(path: str | Path) -> "Problem":
+        """Read a problem from a TOML file; ProblemError names the file where it is not TOML."""
+        import tomllib
+
+        try:
+            spec = tomllib.loads(Path(path).read_text())
+        except FileNotFoundError:
+            raise ProblemError("problem", str(path), "no such file.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ProblemError("problem", str(path), f"this is not TOML: {error}.") from None
+        return Problem.from_dict(spec)
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hex digits that name this problem."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()[:12]
+
+    def __repr__(self) -> str:
+        lam_W = self.lam_W[0] if len(self.lam_W) == 1 else self.lam_W
+        text = f"Problem({self.targets!r}, loss={self.loss!r}, lam_W={lam_W}, lam_H={self.lam_H}, lam_b={self.lam_b}"
+        return text + (f", width={self.width})" if self.width is not None else ")")
+
+
+def _check_weight(value: Weight, field: str, *, finite: bool) -> None:
+    wanted = "give a finite number >= 0." if finite else "give a number in [0, inf] (inf: no bias, 0: a free bias)."
+    if hasattr(value, "free_symbols"):  # a SymPy expression: its assumptions decide, if they can
+        if value.is_extended_negative or value.is_extended_real is False or (finite and value.is_infinite):
+            raise ProblemError(field, value, wanted)
+        return
+    if not is_number(value) or np.isnan(value) or value < 0 or (finite and np.isinf(value)):
+        raise ProblemError(field, value, wanted)

@@ -1,0 +1,205 @@
+"""Targets: class codes with class sizes, or regression targets; the mean and the matrix that the loss compares with."""
+
+import numbers
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ufm import encodings
+from ufm.encodings import Encoding
+from ufm.errors import ProblemError
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTargets:
+    """Class codes C (m x K), one column a class, and the class sizes n_k (K); equal codes are one role, and welcome."""
+
+    encoding: Encoding
+    counts: np.ndarray
+
+    @property
+    def codes(self) -> np.ndarray:
+        """C, m x K."""
+        return self.encoding.codes
+
+    @property
+    def m(self) -> int:
+        """Target dimension."""
+        return self.codes.shape[0]
+
+    @property
+    def K(self) -> int:
+        """Number of classes."""
+        return self.codes.shape[1]
+
+    @property
+    def N(self) -> int:
+        """Number of samples, sum n_k."""
+        return int(self.counts.sum())
+
+    @property
+    def balanced(self) -> bool:
+        """Whether all classes have the same size."""
+        return bool(np.all(self.counts == self.counts[0]))
+
+    @property
+    def columns(self) -> np.ndarray:
+        """The distinct target columns that the loss sees: C (m x K)."""
+        return self.codes
+
+    @property
+    def multiplicity(self) -> np.ndarray:
+        """How many samples carry each of `columns` (K)."""
+        return self.counts
+
+    @property
+    def mean(self) -> np.ndarray:
+        """ybar (m), the mean over samples."""
+        return self.codes @ (self.counts / self.N)
+
+    def labels(self) -> np.ndarray:
+        """Class of every sample, class after class (N)."""
+        return np.repeat(np.arange(self.K), self.counts)
+
+    def matrix(self) -> np.ndarray:
+        """Y (m x N), class after class."""
+        return np.repeat(self.codes, self.counts, axis=1)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `classes` needs to say it again."""
+        counts: Any = int(self.counts[0]) if self.balanced else [int(n) for n in self.counts]
+        return {**_encoding_to_dict(self.encoding), "counts": counts}
+
+    def __repr__(self) -> str:
+        sizes = f"{self.counts[0]}" if self.balanced else f"[{self.counts.min()}..{self.counts.max()}]"
+        return f"classes({self.encoding.name}, m={self.m}, K={self.K}, counts={sizes})"
+
+
+@dataclass(frozen=True, eq=False)
+class SampleTargets:
+    """Regression targets Y (m x N), one column a sample."""
+
+    Y: np.ndarray
+
+    @property
+    def m(self) -> int:
+        """Target dimension."""
+        return self.Y.shape[0]
+
+    @property
+    def N(self) -> int:
+        """Number of samples."""
+        return self.Y.shape[1]
+
+    @property
+    def columns(self) -> np.ndarray:
+        """Y (m x N)."""
+        return self.Y
+
+    @property
+    def multiplicity(self) -> np.ndarray:
+        """One sample a column (N ones)."""
+        return np.ones(self.N, dtype=int)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """ybar (m)."""
+        return self.Y.mean(axis=1)
+
+    def matrix(self) -> np.ndarray:
+        """Y (m x N)."""
+        return self.Y
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `samples` needs to say it again."""
+        return {"samples": self.Y.tolist()}
+
+    def __repr__(self) -> str:
+        return f"samples(m={self.m}, N={self.N})"
+
+
+Targets = ClassTargets | SampleTargets
+
+
+def classes(codes: Encoding | np.ndarray | Sequence[Sequence[float]], counts: int | Sequence[int]) -> ClassTargets:
+    """Targets of a classification problem.
+
+    codes: an encoding of `ufm.encodings`, or any m x K matrix with one column a class; counts: samples per class, one
+    integer for all or K of them. Raises ProblemError for anything that is not finite, not a matrix, or not a count.
+    """
+    if not isinstance(codes, Encoding):
+        codes = Encoding("custom", _finite_matrix(codes, "codes", "m x K, one column a class"))
+    elif not np.all(np.isfinite(codes.codes)):
+        raise ProblemError("codes", codes.codes, "every code must be a finite number.")
+    K = codes.shape[1]
+    sizes = np.asarray(counts)
+    if sizes.ndim == 0:
+        sizes = np.full(K, sizes)
+    if sizes.shape != (K,):
+        raise ProblemError("counts", counts, f"give one integer, or {K} of them: the codes have {K} columns.")
+    if sizes.dtype == bool or not np.issubdtype(sizes.dtype, np.number):
+        raise ProblemError("counts", counts, "class sizes are integers.")
+    if not np.all(np.isfinite(sizes)) or np.any(sizes != np.floor(sizes)):
+        raise ProblemError("counts", counts, "class sizes are integers; round them, or give samples instead.")
+    if np.any(sizes < 1):
+        k = int(np.argmax(sizes < 1))
+        raise ProblemError(f"counts[{k}]", int(sizes[k]), "leave a class without samples out of the codes.")
+    sizes = sizes.astype(np.int64)
+    sizes.flags.writeable = False
+    return ClassTargets(codes, sizes)
+
+
+def samples(Y: np.ndarray | Sequence[Sequence[float]]) -> SampleTargets:
+    """Targets of a regression problem: Y is m x N, one column a sample. Raises ProblemError unless finite and 2-D."""
+    matrix = _finite_matrix(Y, "Y", "m x N, one column a sample")
+    matrix.flags.writeable = False
+    return SampleTargets(matrix)
+
+
+def targets_from_dict(spec: dict[str, Any]) -> Targets:
+    """The inverse of `to_dict`, as read from a TOML file or a record's header."""
+    if "samples" in spec:
+        return samples(spec["samples"])
+    if "counts" not in spec:
+        raise ProblemError("targets", spec, "give counts with an encoding or codes, or give samples.")
+    return classes(_encoding_from_dict(spec), spec["counts"])
+
+
+def _encoding_to_dict(encoding: Encoding) -> dict[str, Any]:
+    if encoding.name == "custom":
+        return {"codes": encoding.codes.tolist()}
+    parameters = {k: _encoding_to_dict(v) if isinstance(v, Encoding) else v for k, v in encoding.parameters.items()}
+    return {"encoding": encoding.name, "parameters": parameters}
+
+
+def _encoding_from_dict(spec: dict[str, Any]) -> Encoding:
+    if "codes" in spec:
+        return Encoding("custom", _finite_matrix(spec["codes"], "codes", "m x K, one column a class"))
+    name, known = spec.get("encoding", "one_hot"), encodings.available()
+    if name not in known:
+        raise ProblemError("encoding", name, f"choose one of {', '.join(known)}.")
+    parameters = {k: _encoding_from_dict(v) if isinstance(v, dict) else v for k, v in spec["parameters"].items()}
+    try:
+        return known[name](**parameters)
+    except TypeError as error:
+        raise ProblemError("parameters", parameters, f"{error}.") from None
+
+
+def _finite_matrix(value: Any, field: str, shape: str) -> np.ndarray:
+    try:
+        matrix = np.array(value, dtype=float)
+    except (TypeError, ValueError):
+        raise ProblemError(field, value, f"give a matrix of numbers, {shape}.") from None
+    if matrix.ndim != 2 or 0 in matrix.shape:
+        raise ProblemError(field, matrix.shape, f"this is its shape; give a matrix, {shape}.")
+    if not np.all(np.isfinite(matrix)):
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(matrix))[0])
+        raise ProblemError(f"{field}{list(where)}", float(matrix[where]), "every entry must be a finite number.")
+    return matrix
+
+
+def is_number(value: Any) -> bool:
+    """A real Python or NumPy number that is not a bool."""
+    return isinstance(value, numbers.Real) and not isinstance(value, (bool, np.bool_))

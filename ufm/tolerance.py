@@ -1,0 +1,44 @@
+"""How closely the witnesses must agree: one table keyed by (witness, observable), each line with its reason."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """|x - reference| <= abs + rel * |reference|, and why."""
+
+    rel: float
+    abs: float
+    reason: str
+
+    def allows(self, x: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """Elementwise: is x close enough? NaN never is."""
+        return np.abs(x - reference) <= self.abs + self.rel * np.abs(reference)
+
+
+_CERTIFIED = Tolerance(1e-9, 1e-9, "first order in the square root of a relative duality gap of 1e-12, with round-off")
+_FLOW = Tolerance(1e-6, 1e-6, "first order in gtol / slowest rate, away from lam_b = lam_b*")
+_NETWORK = Tolerance(1e-2, 1e-2, "finite training with a decayed learning rate; the excess loss says how finite")
+
+TOLERANCES: dict[tuple[str, str], Tolerance] = {
+    ("theorem", "*"): Tolerance(1e-12, 1e-12, "the same formula in floating point"),
+    ("optimum", "*"): _CERTIFIED,
+    ("optimum", "value"): Tolerance(1e-12, 1e-12, "the certificate's own gap: 1e-12 max(1, value)"),
+    ("flow", "*"): _FLOW,
+    ("flow", "value"): Tolerance(1e-9, 1e-9, "second order in the remaining gradient"),
+    ("measured", "*"): _NETWORK,
+    ("measured", "value"): Tolerance(1e-2, 1e-4, "the excess loss of training"),
+    ("measured", "singular_value_mean"): Tolerance(1e-2, 3e-2, "soft at the transition: critical slowing down"),
+}
+
+
+def tolerance(witness: str, observable: str) -> Tolerance:
+    """The agreed tolerance of an observable as reported by a witness."""
+    return TOLERANCES.get((witness, observable)) or TOLERANCES[(witness, "*")]
+
+
+def roundoff(scale: float = 1.0, operations: int = 64) -> float:
+    """What double precision may lose in about `operations` operations on numbers of size `scale`."""
+    return operations * scale * float(np.finfo(float).eps)
