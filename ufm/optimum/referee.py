@@ -1,0 +1,31 @@
+"""The independent referee: the same convex problem, stated anew for cvxpy and solved by somebody else's code."""
+
+from typing import Any
+
+import numpy as np
+
+from ufm.errors import UfmError
+from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution
+
+
+def solve_cvxpy(problem: ShrinkageProblem, solver: str = "CLARABEL") -> tuple[ShrinkageSolution, float]:
+    """X and b from cvxpy, and the value cvxpy claims; accurate to that solver's own tolerance, about 1e-8."""
+    import cvxpy as cp
+
+    m, r = problem.A.shape
+    X, b = cp.Variable((m, r)), cp.Variable(m)
+    bias: Any = cp.reshape(b, (m, 1), order="C") @ problem.u[None, :]
+    terms: list[Any] = [problem.threshold * cp.normNuc(X)]
+    constraints: list[Any] = []
+    if np.isinf(problem.lam_b):
+        constraints.append(b == 0)
+    elif problem.lam_b > 0:
+        terms.append(problem.lam_b / 2 * cp.sum_squares(b))
+    program = cp.Problem(cp.Minimize(cp.sum_squares(problem.A - bias - X) / 2 + sum(terms)), constraints)
+    program.solve(solver=solver)
+    if program.status not in ("optimal", "optimal_inaccurate"):
+        raise UfmError(f"cvxpy with {solver} ended with {program.status!r}; use method='auto'.")
+    solution = np.asarray(X.value), np.asarray(b.value)
+    U, s, Vt = np.linalg.svd(solution[0], full_matrices=False)
+    E = problem.A - np.outer(solution[1], problem.u) - solution[0]
+    return ShrinkageSolution(U, s, Vt.T, solution[1], E), float(np.asarray(program.value))
