@@ -7,10 +7,12 @@ divided differences of the shrinkage, in O(m^2).
 
 import numpy as np
 
-from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution, shrink
+from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution
 
 _MAX_STEPS = 100
 _ARMIJO = 1e-4
+_MAX_HALVINGS = 40
+_CLOSED = 1e-14  # relative duality gap below which values cannot tell two points apart
 
 
 def solve_newton(problem: ShrinkageProblem) -> tuple[ShrinkageSolution, int]:
@@ -21,28 +23,26 @@ def solve_newton(problem: ShrinkageProblem) -> tuple[ShrinkageSolution, int]:
     for _ in range(_MAX_STEPS):
         if point.slope <= 4 * np.finfo(float).eps * point.scale:
             break
-        step = -point.solve_hessian(point.gradient)
-        better, used = _line_search(problem, point, step)
+        better, used = _line_search(problem, point, -point.solve_hessian(point.gradient))
         svds += used
-        if better is None or better.slope >= 0.5 * point.slope and better.slope <= 1e-13 * point.scale:
-            point = point if better is None or better.slope > point.slope else better
-            break  # the gradient has reached its round-off
+        if better is None:
+            break  # the gap is closed and the gradient has reached its round-off
         point = better
-    U, s, V, E = shrink(problem.A - np.outer(point.b, problem.u), problem.threshold)
-    return ShrinkageSolution(U, s, V, point.b, E), svds + 1
+    return point.solution(), svds
 
 
 class _Point:
     """f, its gradient and its generalised Hessian at one bias b."""
 
     def __init__(self, problem: ShrinkageProblem, b: np.ndarray, U: np.ndarray, sigma: np.ndarray, V: np.ndarray):
-        self.problem, self.b, self.U, self.sigma = problem, b, U, sigma
+        self.problem, self.b, self.U, self.sigma, self.V = problem, b, U, sigma, V
         self.clipped = np.minimum(sigma, problem.threshold)
         self.v = V.T @ problem.u
         pull = U @ (self.clipped * self.v)  # E u
         self.gradient = problem.lam_b * b - pull
         self.slope = float(np.linalg.norm(self.gradient))
         self.scale = problem.lam_b * float(np.linalg.norm(b)) + float(np.linalg.norm(pull))
+        self.gap = self.slope**2 / (2 * problem.lam_b)  # primal minus dual value at E, exactly
         self.value = float(np.sum(self.clipped * (sigma - self.clipped / 2)) + problem.lam_b * (b @ b) / 2)
 
     @staticmethod
@@ -50,6 +50,12 @@ class _Point:
         """Evaluate at b: one SVD."""
         U, sigma, Vt = np.linalg.svd(problem.A - np.outer(b, problem.u), full_matrices=False)
         return _Point(problem, b, U, sigma, Vt.T)
+
+    def solution(self) -> ShrinkageSolution:
+        """The best X at this b."""
+        kept = self.sigma > self.problem.threshold
+        s = self.sigma[kept] - self.problem.threshold
+        return ShrinkageSolution(self.U[:, kept], s, self.V[:, kept], self.b, (self.U * self.clipped) @ self.V.T)
 
     def solve_hessian(self, g: np.ndarray) -> np.ndarray:
         """H^{-1} g, H in the basis U and its complement, where it is a multiple of the identity."""
@@ -72,17 +78,23 @@ class _Point:
 
 
 def _line_search(problem: ShrinkageProblem, point: _Point, step: np.ndarray) -> tuple[_Point | None, int]:
-    """The first of the steps 1, 1/2, 1/4, ... that lowers f, or the gradient once f cannot tell."""
+    """The first of the steps 1, 1/2, 1/4, ... that lowers f; once the gap is closed, only a step that halves the slope.
+
+    A closed gap says that f can fall no further, but b is first order in the slope: Newton's last steps still help it.
+    """
+    if point.gap <= _CLOSED * point.value:
+        candidate = _Point.at(problem, point.b + step)
+        return (candidate if candidate.slope <= point.slope / 2 else None), 1
     descent, length = float(point.gradient @ step), 1.0
-    slack = 8 * np.finfo(float).eps * abs(point.value)
-    for tried in range(1, 41):
+    noise = 8 * np.finfo(float).eps * point.value
+    for tried in range(1, _MAX_HALVINGS + 1):
         candidate = _Point.at(problem, point.b + length * step)
         if candidate.value <= point.value + _ARMIJO * length * descent:
             return candidate, tried
-        if candidate.value <= point.value + slack and candidate.slope < point.slope:
+        if candidate.slope <= point.slope / 2 and candidate.value <= point.value + noise:
             return candidate, tried
         length /= 2
-    return None, 40
+    return None, _MAX_HALVINGS
 
 
 def _divide(a: np.ndarray, b: np.ndarray, otherwise: float) -> np.ndarray:
