@@ -2,6 +2,8 @@
 
 import sympy as sp
 
+from ufm.problem import ClassTargets, Problem
+
 K = sp.Symbol("K", integer=True, positive=True)  # classes; statements about pairs of classes need K >= 2
 n = sp.Symbol("n", integer=True, positive=True)  # samples per class, balanced
 m = sp.Symbol("m", integer=True, positive=True)  # target dimension
@@ -14,3 +16,14 @@ tau = sp.Symbol("tau", positive=True)
 rho = sp.Symbol("rho", positive=True)
 
 c = sp.sqrt(lam_W * lam_H)
+
+
+def values_of(problem: Problem) -> dict[str, float]:
+    """The numbers that a problem gives to the symbols, by name; n only where the classes are balanced."""
+    known = {"m": problem.m, "N": problem.N, "lambda_H": problem.lam_H, "lambda_b": problem.lam_b}
+    known |= {"lambda_W": problem.lam_W[0]} if problem.p == 2 else {}
+    if isinstance(problem.targets, ClassTargets):
+        known["K"] = problem.K
+        if problem.targets.balanced:
+            known["n"] = int(problem.targets.counts[0])
+    return {name: float(value) for name, value in known.items()}

@@ -1,0 +1,55 @@
+"""Every statement that the package knows: the folder `ufm/theorems` is the registry."""
+
+import importlib
+import importlib.util
+import pkgutil
+from dataclasses import replace
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import ufm.theorems
+from ufm.catalogue.theorem import Theorem
+from ufm.errors import UfmError
+
+
+@cache
+def catalogue() -> dict[str, Theorem]:
+    """{id: Theorem} of all files of `ufm/theorems`, in the order of the files and of their THEOREMS."""
+    found: dict[str, Theorem] = {}
+    for module in pkgutil.iter_modules(ufm.theorems.__path__):
+        found |= _of_module(importlib.import_module(f"ufm.theorems.{module.name}"), module.name)
+    return found
+
+
+def find(name: str) -> list[Theorem]:
+    """Theorems by id (`file:name`), by file, or by the path of a Python file that defines THEOREMS."""
+    if name.endswith(".py"):
+        return list(_of_path(Path(name)).values())
+    known = catalogue()
+    if name in known:
+        return [known[name]]
+    in_file = [theorem for theorem in known.values() if theorem.file == name]
+    if in_file:
+        return in_file
+    near = get_close_matches(name, [*known, *{t.file for t in known.values()}], 1, 0.5)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    raise UfmError(f"no theorem {name!r} in the catalogue. {hint}`ufm list` shows all of them.")
+
+
+def _of_path(path: Path) -> dict[str, Theorem]:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise UfmError(f"{path}: no such file.")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return _of_module(module, path.stem)
+
+
+def _of_module(module: ModuleType, file: str) -> dict[str, Theorem]:
+    theorems = getattr(module, "THEOREMS", None)
+    if theorems is None:
+        raise UfmError(f"{module.__file__} defines no THEOREMS; give it a tuple of ufm.catalogue.Theorem.")
+    placed = [replace(theorem, file=file) for theorem in theorems]
+    return {theorem.id: theorem for theorem in placed}

@@ -1,0 +1,78 @@
+"""A statement of the literature (or of our own), ready to be judged."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import sympy as sp
+
+from ufm.catalogue.claims import Claim, Equals
+from ufm.catalogue.domain import Domain, Point
+from ufm.errors import UfmError
+from ufm.problem import Problem
+from ufm.record import Record
+
+Kind = Literal["tight", "upper", "lower", "structural", "limiting", "statistical"]
+
+
+@dataclass(frozen=True)
+class Citation:
+    """Where a statement stands: a key of references.bib, a locator, and what the entry was typed from."""
+
+    key: str
+    locator: str
+    basis: Literal["text", "abstract", "memory", "own"] = "text"
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A condition in words, and the predicate that decides it for a problem."""
+
+    text: str
+    holds: Callable[[Problem], bool]
+
+
+@dataclass(frozen=True, eq=False)
+class Theorem:
+    """One statement: what it assumes, what it claims, and where it is meant to hold.
+
+    name: unique in its file, the id is `<file>:<name>`; statement: words with inline LaTeX; claims: relations between
+    observables and formulae in `ufm.symbols`; domain and problem: coordinates to sample, and the Problem at a point;
+    campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so.
+    """
+
+    name: str
+    title: str
+    statement: str
+    citation: Citation
+    kind: Kind
+    claims: tuple[Claim, ...]
+    domain: Domain
+    problem: Callable[[Point], Problem]
+    assumes: tuple[Assumption, ...] = ()
+    scaling: str = "ufm"
+    campaign: str = ""
+    no_proof: str = ""
+    file: str = ""
+
+    @property
+    def id(self) -> str:
+        """`<file>:<name>`."""
+        return f"{self.file}:{self.name}" if self.file else self.name
+
+    @property
+    def symbolic(self) -> Mapping[str, sp.Expr]:
+        """{observable: expression} of the claims that are equations."""
+        return {claim.observable: claim.expression for claim in self.claims if type(claim) is Equals}
+
+    def applies(self, problem: Problem) -> bool:
+        """Whether every assumption holds for this problem."""
+        return all(assumption.holds(problem) for assumption in self.assumes)
+
+    def predict(self, problem: Problem) -> Record:
+        """The claimed numbers for this problem, as the witness "theorem"; UfmError names an assumption that fails."""
+        for assumption in self.assumes:
+            if not assumption.holds(problem):
+                raise UfmError(f"{self.id} does not apply to {problem!r}: it assumes that {assumption.text}.")
+        values: dict[str, Any] = {c.observable: c.predict(problem) for c in self.claims if type(c) is Equals}
+        return Record.of("theorem", values, problem=problem, provenance={"theorem": self.id})

@@ -1,0 +1,130 @@
+"""Witnesses side by side: every observable that two records share, their difference, and whether it is allowed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ufm.errors import UfmError
+from ufm.record import Record
+from ufm.tolerance import Tolerance, tolerance
+
+
+@dataclass(frozen=True)
+class Row:
+    """One observable of one witness against the reference: the worst entry, its coordinates, and the tolerance."""
+
+    observable: str
+    witness: str
+    at: dict[str, Any]
+    reference: float
+    value: float
+    spread: float | None
+    tolerance: Tolerance
+
+    @property
+    def difference(self) -> float:
+        """value - reference."""
+        return self.value - self.reference
+
+    @property
+    def in_spreads(self) -> float | None:
+        """The difference in units of the seed-to-seed standard deviation, where there are seeds."""
+        return None if not self.spread else self.difference / self.spread
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return bool(self.tolerance.allows(np.asarray(self.value), np.asarray(self.reference)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Rows of (observable, witness); prints as a table."""
+
+    reference: str
+    rows: tuple[Row, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every row does."""
+        return all(row.agrees for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        rows = [
+            {
+                "observable": r.observable,
+                "witness": r.witness,
+                "at": r.at,
+                "reference": r.reference,
+                "value": r.value,
+                "difference": r.difference,
+                "allowed": r.tolerance.abs + r.tolerance.rel * abs(r.reference),
+                "agrees": r.agrees,
+            }
+            for r in self.rows
+        ]
+        return {"reference": self.reference, "agrees": self.agrees, "rows": rows}
+
+    def _cells(self) -> Iterator[tuple[str, ...]]:
+        for r in self.rows:
+            where = ", ".join(f"{k}={v:.4g}" for k, v in r.at.items())
+            allowed = r.tolerance.abs + r.tolerance.rel * abs(r.reference)
+            mark = "yes" if r.agrees else "NO"
+            shown = f"{r.reference:.8g}", f"{r.value:.8g}", f"{r.difference:+.1e}", f"{allowed:.1e}"
+            yield (r.observable, r.witness, where, *shown, mark)
+
+    @property
+    def _header(self) -> tuple[str, ...]:
+        return ("observable", "witness", "worst at", self.reference, "found", "difference", "allowed", "agrees")
+
+    def __str__(self) -> str:
+        table = [self._header, *self._cells()]
+        widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
+        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        head = "".join(f"<th>{cell}</th>" for cell in self._header)
+        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in self._cells())
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def compare(record: Record, *others: Record) -> Comparison:
+    """Hold other records against the first, observable by observable, at their worst entries.
+
+    A scalar of one record is held against every entry of the other. Raises UfmError where nothing is shared.
+    """
+    rows = []
+    for other in others:
+        for name in record.values.data_vars:
+            if name in other:
+                rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness))
+    if not rows:
+        raise UfmError("the records share no observable; `record.values` lists what each one has.")
+    return Comparison(record.witness, tuple(rows))
+
+
+def _row(name: str, reference: xr.DataArray, found: xr.DataArray, witness: str) -> Row:
+    common = [d for d in reference.dims if d in found.dims and reference.sizes[d] != found.sizes[d]]
+    if common:
+        raise UfmError(f"{name} has different sizes along {common[0]}: {reference.sizes} and {found.sizes}.")
+    aligned, other = xr.broadcast(reference, found)
+    allowed = tolerance(witness, name)
+    excess = abs(other - aligned) / (allowed.abs + allowed.rel * abs(aligned))
+    excess = excess.fillna(np.inf)
+    worst = {d: int(i) for d, i in zip(excess.dims, np.unravel_index(int(excess.argmax()), excess.shape), strict=True)}
+    at = {str(d): _label(excess, str(d), i) for d, i in worst.items()}
+    spread = found.std("seed") if "seed" in found.dims else None
+    spread_here = None
+    if spread is not None:
+        spread_here = float(spread.isel({d: i for d, i in worst.items() if d in spread.dims}))
+    return Row(name, witness, at, float(aligned.isel(worst)), float(other.isel(worst)), spread_here, allowed)
+
+
+def _label(array: xr.DataArray, dim: str, index: int) -> Any:
+    return array.coords[dim].values[index].item() if dim in array.coords else index

@@ -1,0 +1,159 @@
+"""The class-encoding transition: how the weight of the bias turns a simplex ETF into an orthogonal frame."""
+
+import math
+
+import sympy as sp
+
+from ufm.catalogue import Citation, Domain, Equals, Integers, LogReals, Theorem
+from ufm.catalogue.domain import Point
+from ufm.catalogue.theorem import Assumption
+from ufm.encodings import one_hot, random
+from ufm.problem import ClassTargets, Problem, classes
+from ufm.symbols import K, c, lam_b, lam_H, lam_W, n
+
+t_rel = c * K * sp.sqrt(n)
+lam_b_star = t_rel / (1 - t_rel)
+s = sp.sqrt(n) * sp.Max(0, 1 - t_rel)
+s_0 = sp.sqrt(n) * sp.Max(0, 1 - t_rel - t_rel / lam_b)  # = s (1 - lam_b*/lam_b)_+
+rho = 1 / (1 + 1 / lam_b)
+spread = s * (1 - 1 / K) + s_0 / K  # diagonal of s (I - J/K) + s_0 J/K
+value = ((K - 1) * (sp.sqrt(n) - s) ** 2 + rho * (sp.sqrt(n) - s_0) ** 2) / (2 * K * n) + c * ((K - 1) * s + s_0)
+
+
+def relative_regularisation(problem: Problem) -> float:
+    """t_rel of a balanced problem."""
+    return math.sqrt(float(problem.lam_W[0]) * float(problem.lam_H) * float(problem.classes.counts[0])) * problem.K
+
+
+def _one_hot(problem: Problem) -> bool:
+    targets = problem.targets
+    if not isinstance(targets, ClassTargets) or targets.m != targets.K or not targets.balanced:
+        return False
+    return bool((targets.codes == one_hot(targets.K).codes).all())
+
+
+_SHALLOW = Assumption("the loss is squared and there is one linear layer", lambda p: p.loss == "mse" and p.p == 2)
+_BALANCED = Assumption("targets are one-hot, with at least two classes of equal size", lambda p: _one_hot(p) and p.K > 1)
+_WIDE = Assumption("the width is at least K", lambda p: p.width is None or p.width >= p.K)
+_WEAK = Assumption("t_rel = c K sqrt(n) < 1", lambda p: relative_regularisation(p) < 1)
+_STRONG = Assumption("t_rel = c K sqrt(n) >= 1", lambda p: relative_regularisation(p) >= 1)
+
+
+def _balanced(point: Point) -> Problem:
+    """K classes of n samples; lam_b in units of lam_b* where that is finite, lam_W/lam_H = aspect^2."""
+    t = point["t_rel"]
+    strength = t / (point["K"] * math.sqrt(point["n"]))
+    unit = t / (1 - t) if t < 1 else 1.0
+    return Problem(
+        targets=classes(one_hot(point["K"]), point["n"]),
+        lam_W=strength * point["aspect"],
+        lam_H=strength / point["aspect"],
+        lam_b=unit * point["lam_b_ratio"],
+    )
+
+
+_SIZES = {"K": Integers(2, 60, small=(2, 3, 4)), "n": Integers(1, 2000, small=(1, 2, 4))}
+_WEIGHTS = {
+    "lam_b_ratio": LogReals(1e-2, 1e2, edges=(0.0, 0.999, 1.0, 1.001, math.inf), small=(2.0, 0.5, 1.0, math.inf, 0.0)),
+    "aspect": LogReals(1e-3, 1e3, edges=(1.0,), small=(1.0, 2.0)),
+}
+
+
+def _any_targets(point: Point) -> Problem:
+    """Random codes and sizes: any encoding, any imbalance."""
+    counts = [1 + (point["seed"] * (k + 3) * 7919) % point["n"] for k in range(point["K"])]
+    N = sum(counts)
+    return Problem(
+        targets=classes(random(point["K"], point["m"], point["seed"]), counts),
+        lam_W=point["strength"] / math.sqrt(N) * point["aspect"],
+        lam_H=point["strength"] / math.sqrt(N) / point["aspect"],
+        lam_b=point["lam_b"],
+    )
+
+
+_ANY = Domain(
+    {
+        "K": Integers(1, 12, small=(2, 3)),
+        "m": Integers(1, 12, small=(2, 3)),
+        "n": Integers(1, 500, small=(1, 2)),
+        "seed": Integers(1, 10**6, small=(1,)),
+        "strength": LogReals(1e-3, 1.0, small=(0.1,)),
+        "aspect": LogReals(1e-2, 1e2, small=(1.0,)),
+        "lam_b": LogReals(1e-3, 1e3, edges=(0.0, math.inf), small=(1.0, 0.5)),
+    }
+)
+
+THEOREMS = (
+    Theorem(
+        name="transition",
+        title="From simplex ETF to orthogonal frame as the bias is penalised",
+        statement=(
+            r"Balanced one-hot labels, squared loss, $t_{rel} = \sqrt{\lambda_W\lambda_H}\,K\sqrt n < 1$, width at "
+            r"least K. At the global minimum the features of a class coincide, and the uncentred class means are an "
+            r"exact simplex ETF for every $\lambda_b \le \lambda_b^* = t_{rel}/(1-t_{rel})$; above it their cosine "
+            r"rises continuously, with a kink at $\lambda_b^*$, towards 0: an orthogonal frame without a bias."
+        ),
+        citation=Citation("ufm", "class-encoding theorem", "own"),
+        kind="tight",
+        claims=(
+            Equals("singular_values_centred", s),
+            Equals("singular_value_mean", s_0),
+            Equals("cosine", (s_0 - s) / (s_0 + (K - 1) * s)),
+            Equals("class_mean_norm", sp.sqrt(sp.sqrt(lam_W / lam_H) * spread / n)),
+            Equals("classifier_norm", sp.sqrt(sp.sqrt(lam_H / lam_W) * spread)),
+            Equals("bias", sp.Min(1 / (1 + lam_b), t_rel / lam_b) / K),
+            Equals("value", value),
+        ),
+        domain=Domain({**_SIZES, "t_rel": LogReals(1e-4, 0.99, edges=(0.999,), small=(0.5, 0.25)), **_WEIGHTS}),
+        problem=_balanced,
+        assumes=(_SHALLOW, _BALANCED, _WIDE, _WEAK),
+        campaign="class_encoding",
+    ),
+    Theorem(
+        name="null",
+        title="Too much regularisation: everything is zero but the bias",
+        statement=(
+            r"Balanced one-hot labels, squared loss, $t_{rel} = \sqrt{\lambda_W\lambda_H}\,K\sqrt n \ge 1$: the global "
+            r"minimum is $W = 0$, $H = 0$, with every entry of the bias $1/(K(1+\lambda_b))$."
+        ),
+        citation=Citation("ufm", "class-encoding theorem, strong regularisation", "own"),
+        kind="tight",
+        claims=(
+            Equals("singular_values_centred", sp.Integer(0)),
+            Equals("singular_value_mean", sp.Integer(0)),
+            Equals("bias", 1 / (K * (1 + lam_b))),
+            Equals("value", (K - 1 + rho) / (2 * K)),
+        ),
+        domain=Domain({**_SIZES, "t_rel": LogReals(1.0, 1e3, edges=(1.0,), small=(2.0, 1.0)), **_WEIGHTS}),
+        problem=_balanced,
+        assumes=(_SHALLOW, _BALANCED, _STRONG),
+    ),
+    Theorem(
+        name="bias_invariant",
+        title="What the bias is at every critical point, for any encoding",
+        statement=(
+            r"Squared loss, any targets: at every critical point $(1+\lambda_b)\,b = \bar y - W\bar h$; "
+            r"so $b$ centres the labels exactly only where $\lambda_b b = 0$."
+        ),
+        citation=Citation("ufm", "invariants, bias", "own"),
+        kind="structural",
+        claims=(Equals("bias_invariant", sp.Integer(0)),),
+        domain=_ANY,
+        problem=_any_targets,
+        assumes=(_SHALLOW,),
+    ),
+    Theorem(
+        name="mean_invariant",
+        title="Where the mean feature points at every critical point, for any encoding",
+        statement=(
+            r"Squared loss, any targets: at every critical point $N\lambda_H\bar h = \rho\,W'(\bar y - W\bar h)$ with "
+            r"$\rho = \lambda_b/(1+\lambda_b)$, which is $\lambda_b W'b$ for a finite $\lambda_b$."
+        ),
+        citation=Citation("ufm", "invariants, mean feature", "own"),
+        kind="structural",
+        claims=(Equals("mean_invariant", sp.Integer(0)),),
+        domain=_ANY,
+        problem=_any_targets,
+        assumes=(_SHALLOW,),
+    ),
+)
