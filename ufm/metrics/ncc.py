@@ -1,0 +1,42 @@
+"""NC4, the classifier's decisions against those of the nearest class centre."""
+
+import numpy as np
+
+from ufm.metrics.split import Split
+
+_BLOCK = 1 << 22  # entries of a table of scores that are held at once
+
+
+def decisions(scores: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    """argmin_k ||z_i - c_k|| for columns z_i (m x N) and centres c_k (m x K): the class of each sample (N).
+
+    On one-hot codes this is argmax_k z_ki. Ties go to the first class.
+    """
+    half = np.sum(centres**2, axis=0)[:, None] / 2
+    step = max(1, _BLOCK // centres.shape[1])
+    blocks = (scores[:, i : i + step] for i in range(0, scores.shape[1], step))
+    return np.concatenate([np.argmax(centres.T @ block - half, axis=0) for block in blocks])
+
+
+def roles(codes: np.ndarray) -> np.ndarray:
+    """The first class with the same code (K): equal codes are one role, and no decision tells them apart."""
+    _, first, inverse = np.unique(codes, axis=1, return_index=True, return_inverse=True)
+    return first[inverse.reshape(-1)]
+
+
+def nearest_centre(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray) -> dict[str, float]:
+    """`nc4`: the fraction of samples on which code nearest to W h + b and nearest class mean differ [papyan2020, NC4].
+
+    W: m x d; b: m, used; codes: m x K. Also `accuracy` of the classifier and `ncc_accuracy` of the nearest mean. One
+    pass over the deviations of the samples from the global mean, so that a common offset costs no digits.
+    """
+    role = roles(codes)
+    H = split.within + np.repeat(split.deviations, split.counts, axis=1)
+    truth = np.repeat(role, split.counts)
+    by_classifier = role[decisions(W @ H + (W @ split.mean + b)[:, None], codes)]
+    by_mean = role[decisions(H, split.deviations)]
+    return {
+        "nc4": float(np.mean(by_classifier != by_mean)),
+        "accuracy": float(np.mean(by_classifier == truth)),
+        "ncc_accuracy": float(np.mean(by_mean == truth)),
+    }

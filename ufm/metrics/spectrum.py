@@ -1,0 +1,26 @@
+"""Singular values of the logits W H over all samples, split into the centred part and the mean direction."""
+
+import numpy as np
+
+
+def singular_values(X: np.ndarray, count: int) -> np.ndarray:
+    """The `count` largest singular values of X, descending, padded with zeros where X has fewer."""
+    s = np.linalg.svd(X, compute_uv=False)[:count]
+    return np.concatenate([s, np.zeros(count - s.size)])
+
+
+def spectrum(
+    W: np.ndarray, mean: np.ndarray, centred: np.ndarray, weight: np.ndarray, count: int
+) -> dict[str, np.ndarray]:
+    """Singular values of X = W H D^{1/2}, where H = mean 1' + centred (d x j), D = diag(weight), centred @ weight = 0.
+
+    `singular_values`: of X; `singular_values_centred`: of W centred D^{1/2}; both `count` numbers, descending.
+    `singular_value_mean`: sqrt(sum weight) ||W mean||, the length of the mean direction.
+    """
+    root = np.sqrt(weight)
+    C, mu = W @ centred * root, W @ mean
+    return {
+        "singular_values": singular_values(C + np.outer(mu, root), count),
+        "singular_values_centred": singular_values(C, count),
+        "singular_value_mean": np.sqrt(np.sum(weight)) * np.linalg.norm(mu),
+    }

@@ -1,0 +1,89 @@
+"""Observables of a collapsed state (W, Hbar, b): what every witness reports, under the same names."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ufm.metrics.bias import bias_invariant, mean_invariant
+from ufm.metrics.geometry import cosines, gram, mean_cosine
+from ufm.metrics.spectrum import spectrum
+
+# Named dimensions of each observable, for records; what is not here is a number.
+DIMS: dict[str, tuple[str, ...]] = {
+    "cosines_centred": ("class", "other_class"),
+    "nc1_per_class": ("class",),
+    "gram": ("class", "other_class"),
+    "cosines": ("class", "other_class"),
+    "singular_values": ("direction",),
+    "singular_values_centred": ("direction",),
+    "class_mean_norm": ("class",),
+    "classifier_norm": ("target",),
+    "bias": ("target",),
+}
+
+
+def labelled(values: Mapping[str, np.ndarray | float]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Values with the names of their dimensions, as `Record.of` takes them."""
+    return {name: (DIMS.get(name, ()), np.asarray(value)) for name, value in values.items()}
+
+
+def observables(
+    W: np.ndarray,
+    class_means: np.ndarray,
+    b: np.ndarray | None,
+    counts: np.ndarray,
+    codes: np.ndarray,
+    *,
+    lam_H: float | None = None,
+    lam_b: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Observables of the state in which every sample sits on its class mean.
+
+    W: m x d (with depth, the product of the layers); class_means: Hbar, d x K; b: m, or None for zero; counts: n_k (K);
+    codes: C (m x K). With r = min(m, K), N = sum n_k, hbar = Hbar n/N:
+
+    `gram`: Hbar'Hbar, `cosines`: their cosines (K x K), both uncentred; `cosine`: mean off-diagonal cosine;
+    `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m);
+    `singular_values`: of W H over all N samples, that is, of W Hbar diag(sqrt n_k) (r);
+    `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (r); `singular_value_mean`: sqrt(N) ||W hbar||;
+    `bias` (m); with lam_b `bias_invariant`, ||(1 + lam_b) b - (ybar - W hbar)||; with lam_H too `mean_invariant`,
+    ||N lam_H hbar - rho W'(ybar - W hbar)||.
+    """
+    counts = np.asarray(counts, dtype=float)
+    N = float(counts.sum())
+    hbar, ybar = class_means @ (counts / N), codes @ (counts / N)
+    b = np.zeros(W.shape[0]) if b is None else b
+    values = geometry_of(W, class_means, b)
+    values |= spectrum(W, hbar, class_means - hbar[:, None], counts, min(codes.shape))
+    return {k: np.asarray(v) for k, v in (values | invariants(W, hbar, b, ybar, lam_H, lam_b, int(N))).items()}
+
+
+def geometry_of(W: np.ndarray, class_means: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray | float]:
+    """Gram matrix, cosines and norms of class means (d x K), row norms of W (m x d), and b (m)."""
+    angles = cosines(class_means)
+    return {
+        "gram": gram(class_means),
+        "cosines": angles,
+        "cosine": mean_cosine(angles),
+        "class_mean_norm": np.linalg.norm(class_means, axis=0),
+        "classifier_norm": np.linalg.norm(W, axis=1),
+        "bias": b,
+    }
+
+
+def invariants(
+    W: np.ndarray,
+    hbar: np.ndarray,
+    b: np.ndarray,
+    ybar: np.ndarray,
+    lam_H: float | None,
+    lam_b: float | None,
+    N: int,
+) -> dict[str, float]:
+    """The invariants whose weights are known."""
+    if lam_b is None:
+        return {}
+    found = {"bias_invariant": bias_invariant(W, hbar, b, ybar, lam_b)}
+    if lam_H is not None:
+        found["mean_invariant"] = mean_invariant(W, hbar, ybar, lam_H, lam_b, N)
+    return found

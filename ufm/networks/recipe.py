@@ -1,0 +1,92 @@
+"""A training recipe: network, optimiser and schedule, counted in steps so that runs repeat bit for bit."""
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from ufm.errors import ProblemError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a network is built and trained.
+
+    hidden: widths of the ReLU layers; d: width of the linear feature layer; feature_scale: what its He initialisation
+    is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)). Adam with `lr`, `betas`, `eps` on batches
+    of `batch` samples for `steps` steps; the learning rate rises linearly over the first `warm_up` fraction of the
+    steps and falls as a cosine to `final_lr` times its peak. checkpoints: how often the history looks at all samples.
+    """
+
+    hidden: tuple[int, ...] = (256, 256, 256)
+    d: int = 64
+    feature_scale: float | None = None
+    lr: float = 2e-3
+    betas: tuple[float, float] = (0.9, 0.99)
+    eps: float = 1e-10
+    batch: int = 250
+    steps: int = 1600
+    warm_up: float = 0.05
+    final_lr: float = 2e-3
+    checkpoints: int = 5
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        object.__setattr__(self, "betas", tuple(self.betas))
+        for width in self.hidden:
+            _demand(_whole(width, 1), "hidden", self.hidden, "give positive integers, one per ReLU layer.")
+        for name, least in (("d", 1), ("batch", 1), ("steps", 1), ("checkpoints", 1)):
+            value = getattr(self, name)
+            _demand(_whole(value, least), name, value, f"give an integer of at least {least}.")
+        if self.feature_scale is not None:
+            _demand(_positive(self.feature_scale), "feature_scale", self.feature_scale, "give a number > 0, or None.")
+        for name in ("lr", "eps"):
+            _demand(_positive(getattr(self, name)), name, getattr(self, name), "give a finite number > 0.")
+        good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
+        _demand(good, "betas", self.betas, "give two numbers in [0, 1).")
+        _demand(0 <= self.warm_up < 1, "warm_up", self.warm_up, "give a fraction of the steps in [0, 1).")
+        _demand(0 < self.final_lr <= 1, "final_lr", self.final_lr, "give a fraction of lr in (0, 1].")
+
+    @property
+    def scale(self) -> float:
+        """The factor on the feature layer's initialisation."""
+        return 1 / math.sqrt(2 * self.d) if self.feature_scale is None else self.feature_scale
+
+    def schedule(self) -> Callable[[int], float]:
+        """Learning rate of step 0, 1, ..., steps - 1."""
+        warm = max(1, round(self.warm_up * self.steps))
+        rest = max(1, self.steps - warm)
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return self.lr * (step + 1) / warm
+            fall = (1 + math.cos(math.pi * (step - warm) / rest)) / 2
+            return self.lr * (self.final_lr + (1 - self.final_lr) * fall)
+
+        return rate
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for a TOML file or a record's header; what is None is left out."""
+        plain = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        return {k: v for k, v in plain.items() if v is not None}
+
+    @staticmethod
+    def from_dict(spec: dict[str, Any]) -> "Recipe":
+        """The inverse of `to_dict`; fields that are left out keep their defaults, an unknown one is named."""
+        known = {f.name for f in fields(Recipe)}
+        for name in spec.keys() - known:
+            raise ProblemError(name, spec[name], f"no such field; a recipe has {', '.join(sorted(known))}.")
+        return Recipe(**spec)
+
+
+def _demand(good: bool, name: str, value: Any, fix: str) -> None:
+    if not good:
+        raise ProblemError(f"recipe.{name}", value, fix)
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _positive(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0

@@ -1,0 +1,177 @@
+"""Train a network on images with the weights of a problem: squared loss, explicit feature penalty, steps that repeat.
+
+    1/(2N) ||W H + b 1' - Y||^2 + lam_W/2 ||W||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
+
+over the network's parameters, H = h(X). A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its
+gradient is unbiased. The backbone has no penalty of its own.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ufm.errors import ProblemError
+from ufm.metrics.nc1 import nc1
+from ufm.metrics.split import split_classes
+from ufm.networks.data import ImageSet
+from ufm.networks.mlp import Parameters, backward, features, forward
+from ufm.networks.recipe import Recipe
+from ufm.problem import ClassTargets, Problem, objective
+from ufm.record import versions
+
+Progress = Callable[[int, int], None]
+_REPORT_EVERY = 10  # steps between calls of progress
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A trained network read as a UFM state: H (d x N, double), labels (N), W (m x d), b (m), and how it got there.
+
+    history: arrays `step`, `value` (the objective over all samples), `nc1` (absent for regression); value: the last of
+    them; seconds: wall-clock; cpu_seconds: of this process.
+    """
+
+    H: np.ndarray
+    labels: np.ndarray
+    W: np.ndarray
+    b: np.ndarray
+    value: float
+    history: dict[str, np.ndarray]
+    problem: Problem
+    recipe: Recipe
+    seed: int
+    seconds: float
+    cpu_seconds: float
+    versions: dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class _Batch:
+    """Samples X (B x pixels) and their targets Y (B x m), in memory that every batch uses again."""
+
+    X: Tensor
+    Y: Tensor
+
+    def fill(self, X: Tensor, Y: Tensor, index: Tensor) -> None:
+        torch.index_select(X, 0, index, out=self.X)
+        torch.index_select(Y, 0, index, out=self.Y)
+
+
+def train(
+    images: ImageSet, problem: Problem, recipe: Recipe | None = None, seed: int = 0, progress: Progress | None = None
+) -> Trained:
+    """Train one network; the same seed, recipe and number of torch threads give the same bits.
+
+    problem: squared loss, one linear layer above the features (p = 2), targets that fit the images: classes of the same
+    sizes, or one regression target per image. progress(steps done, steps) is called now and then.
+    """
+    recipe = recipe or Recipe()
+    _check(images, problem, recipe)
+    begin, begin_cpu = time.perf_counter(), time.process_time()
+    X = torch.from_numpy(images.X)
+    Y = torch.from_numpy(np.ascontiguousarray(problem.targets.matrix().T, dtype=np.float32))
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        parameters = Parameters.random(images.pixels, recipe, problem.m, generator)
+        history = _descend(parameters, X, Y, images, problem, recipe, generator, progress)
+        H, W, b = state(parameters, X)
+    return Trained(
+        H=H,
+        labels=images.labels,
+        W=W,
+        b=b,
+        value=float(history["value"][-1]),
+        history=history,
+        problem=problem,
+        recipe=recipe,
+        seed=seed,
+        seconds=time.perf_counter() - begin,
+        cpu_seconds=time.process_time() - begin_cpu,
+        versions=versions()["versions"],
+    )
+
+
+def state(parameters: Parameters, X: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(H, W, b) of the network over samples X (N x pixels), in double precision."""
+    return features(parameters, X).numpy().T, parameters.W.double().numpy(), parameters.b.double().numpy()
+
+
+def penalised_slope(parameters: Parameters, slopes: Parameters, X: Tensor, Y: Tensor, problem: Problem, N: int) -> None:
+    """Write into `slopes` the gradient of the objective as a batch X (B x pixels), Y (B x m) of N samples sees it."""
+    B = X.shape[0]
+    seen = forward(parameters, X)
+    H = seen[-1]
+    residual = torch.addmm(parameters.b, H, parameters.W.T).sub_(Y).mul_(1 / B)
+    torch.addmm(parameters.W, residual.T, H, beta=float(problem.lam_W[0]), out=slopes.W)
+    if problem.has_bias:
+        torch.sum(residual, 0, out=slopes.b)
+        slopes.b.add_(parameters.b, alpha=float(problem.lam_b))
+    G = torch.addmm(H, residual, parameters.W, beta=float(problem.lam_H) * N / B)
+    backward(parameters, slopes, seen, G)
+
+
+def _descend(
+    parameters: Parameters,
+    X: Tensor,
+    Y: Tensor,
+    images: ImageSet,
+    problem: Problem,
+    recipe: Recipe,
+    generator: torch.Generator,
+    progress: Progress | None,
+) -> dict[str, np.ndarray]:
+    """Adam over shuffled batches; the history."""
+    N, B = images.N, min(recipe.batch, images.N)
+    slopes = Parameters.zeros(images.pixels, recipe, problem.m)  # b's stays zero without a bias, and so does b
+    weights = torch.nn.Parameter(parameters.flat, requires_grad=False)
+    weights.grad = slopes.flat
+    adam = torch.optim.Adam([weights], lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=True)
+    batch = _Batch(torch.empty(B, X.shape[1]), torch.empty(B, Y.shape[1]))
+    shuffled, used = torch.empty(N, dtype=torch.int64), N
+    rate = recipe.schedule()
+    looks = set(np.linspace(recipe.steps, 0, recipe.checkpoints, endpoint=False).astype(int).tolist())
+    seen: list[dict[str, float]] = []
+    for step in range(recipe.steps):
+        if used + B > N:  # a remainder smaller than a batch waits for another shuffle
+            torch.randperm(N, generator=generator, out=shuffled)
+            used = 0
+        batch.fill(X, Y, shuffled[used : used + B])
+        used += B
+        penalised_slope(parameters, slopes, batch.X, batch.Y, problem, N)
+        adam.param_groups[0]["lr"] = rate(step)
+        adam.step()
+        if step + 1 in looks:
+            seen.append({"step": step + 1, **_look(parameters, X, images, problem)})
+        if progress is not None and ((step + 1) % _REPORT_EVERY == 0 or step + 1 == recipe.steps):
+            progress(step + 1, recipe.steps)
+    return {name: np.array([row[name] for row in seen]) for name in seen[0]}
+
+
+def _look(parameters: Parameters, X: Tensor, images: ImageSet, problem: Problem) -> dict[str, float]:
+    H, W, b = state(parameters, X)
+    found = {"value": float(objective(problem, W, H, b if problem.has_bias else None))}
+    if isinstance(problem.targets, ClassTargets):
+        found["nc1"] = nc1(split_classes(H, images.labels))
+    return found
+
+
+def _check(images: ImageSet, problem: Problem, recipe: Recipe) -> None:
+    if problem.loss != "mse":
+        raise ProblemError("loss", problem.loss, "networks are trained with the squared loss, 'mse'.")
+    if problem.p != 2:
+        raise ProblemError("lam_W", problem.lam_W, "networks have one linear layer above the features.")
+    if problem.width is not None and problem.width != recipe.d:
+        raise ProblemError("width", problem.width, f"the recipe's features have d = {recipe.d}; make them equal.")
+    if problem.is_symbolic:
+        raise ProblemError("lam_W, lam_H, lam_b", problem, "give numbers; symbols cannot be trained.")
+    targets = problem.targets
+    if problem.N != images.N:
+        raise ProblemError("targets", targets, f"{images.name} has {images.N} images; give one target for each.")
+    if isinstance(targets, ClassTargets) and not np.array_equal(images.labels, targets.labels()):
+        sizes = images.counts.tolist()
+        raise ProblemError("targets", targets, f"the classes of {images.name} have the sizes {sizes}.")
