@@ -38,6 +38,7 @@ class Theorem:
 
     name: unique in its file, the id is `<file>:<name>`; statement: words with inline LaTeX; claims: relations between
     observables and formulae in `ufm.symbols`; domain and problem: coordinates to sample, and the Problem at a point;
+    flow_domain: the part of it that gradient flows are asked about (small, and away from critical parameters);
     campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so.
     """
 
@@ -49,6 +50,7 @@ class Theorem:
     claims: tuple[Claim, ...]
     domain: Domain
     problem: Callable[[Point], Problem]
+    flow_domain: Domain = Domain()
     assumes: tuple[Assumption, ...] = ()
     scaling: str = "ufm"
     campaign: str = ""

@@ -57,6 +57,15 @@ _WEIGHTS = {
     "lam_b_ratio": LogReals(1e-2, 1e2, edges=(0.0, 0.999, 1.0, 1.001, math.inf), small=(2.0, 0.5, 1.0, math.inf, 0.0)),
     "aspect": LogReals(1e-3, 1e3, edges=(1.0,), small=(1.0, 2.0)),
 }
+_FLOWS = Domain(
+    {
+        "K": Integers(2, 6),
+        "n": Integers(1, 10),
+        "t_rel": LogReals(0.1, 0.7),
+        "lam_b_ratio": LogReals(1.1, 20.0, edges=(0.0, 0.5, 0.9, 1.1, math.inf)),
+        "aspect": LogReals(0.5, 2.0),
+    }
+)
 
 
 def _any_targets(point: Point) -> Problem:
@@ -83,6 +92,18 @@ _ANY = Domain(
     }
 )
 
+_ANY_FLOWS = Domain(
+    {
+        "K": Integers(2, 5),
+        "m": Integers(1, 5),
+        "n": Integers(1, 8),
+        "seed": Integers(1, 10**6),
+        "strength": LogReals(0.05, 0.3),
+        "aspect": LogReals(0.5, 2.0),
+        "lam_b": LogReals(0.1, 10.0, edges=(0.0, math.inf)),
+    }
+)
+
 THEOREMS = (
     Theorem(
         name="transition",
@@ -106,6 +127,7 @@ THEOREMS = (
         ),
         domain=Domain({**_SIZES, "t_rel": LogReals(1e-4, 0.99, edges=(0.999,), small=(0.5, 0.25)), **_WEIGHTS}),
         problem=_balanced,
+        flow_domain=_FLOWS,
         assumes=(_SHALLOW, _BALANCED, _WIDE, _WEAK),
         campaign="class_encoding",
     ),
@@ -125,6 +147,7 @@ THEOREMS = (
             Equals("value", (K - 1 + rho) / (2 * K)),
         ),
         domain=Domain({**_SIZES, "t_rel": LogReals(1.0, 1e3, edges=(1.0,), small=(2.0, 1.0)), **_WEIGHTS}),
+        flow_domain=Domain({**_FLOWS.ranges, "t_rel": LogReals(1.3, 3.0)}),
         problem=_balanced,
         assumes=(_SHALLOW, _BALANCED, _STRONG),
     ),
@@ -139,6 +162,7 @@ THEOREMS = (
         kind="structural",
         claims=(Equals("bias_invariant", sp.Integer(0)),),
         domain=_ANY,
+        flow_domain=_ANY_FLOWS,
         problem=_any_targets,
         assumes=(_SHALLOW,),
     ),
@@ -153,6 +177,7 @@ THEOREMS = (
         kind="structural",
         claims=(Equals("mean_invariant", sp.Integer(0)),),
         domain=_ANY,
+        flow_domain=_ANY_FLOWS,
         problem=_any_targets,
         assumes=(_SHALLOW,),
     ),

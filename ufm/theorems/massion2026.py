@@ -42,6 +42,16 @@ def _domain(lam_b_edges: tuple[float, ...], largest_n: int) -> Domain:
     )
 
 
+_FLOWS = Domain(
+    {
+        "encoding": Values(_ENCODINGS),
+        "K": Integers(2, 5),
+        "n": Integers(1, 6),
+        "strength": LogReals(0.05, 0.3),
+        "lam_b": LogReals(0.1, 10.0, edges=(0.0, math.inf)),
+    }
+)
+
 THEOREMS = (
     Theorem(
         name="etf_to_of",
@@ -61,6 +71,7 @@ THEOREMS = (
             Increases("cosine", "lam_b"),
         ),
         domain=_TRANSITION.domain,
+        flow_domain=Domain({**_TRANSITION.flow_domain.ranges, "lam_b_ratio": Values((0.0, 0.5, 2.0, math.inf))}),
         problem=_TRANSITION.problem,
         assumes=_TRANSITION.assumes,
     ),
@@ -79,6 +90,7 @@ THEOREMS = (
             Equals("bias_invariant", sp.Integer(0)),
         ),
         domain=_domain((0.0, math.inf), 1000),
+        flow_domain=_FLOWS,
         problem=_any_encoding,
     ),
     Theorem(
@@ -89,6 +101,7 @@ THEOREMS = (
         kind="structural",
         claims=(Equals("role_spread", sp.Integer(0)),),
         domain=_domain((0.0, math.inf), 20),
+        flow_domain=_FLOWS,
         problem=_as_samples,
     ),
 )

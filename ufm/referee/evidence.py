@@ -1,0 +1,134 @@
+"""The evidence for one statement, witness by witness: proof, certified optima over the domain, and flows."""
+
+import math
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import numpy as np
+
+from ufm.catalogue import Claim, Equals, Theorem
+from ufm.catalogue.claims import Oracle, Violation
+from ufm.derivation.agree import agree
+from ufm.derivation.load import prove
+from ufm.errors import UfmError
+from ufm.flow import simulate
+from ufm.optimum import solve
+from ufm.problem import Problem
+from ufm.record import Record
+from ufm.referee.report import Counterexample, Evidence, Proof
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+
+_FAR = 1e3  # a counterexample misses by at least this many tolerances
+_CONFIRM_SIZE = 400  # entries of the targets up to which the independent solver is asked
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """No progress shown."""
+
+
+def prove_statement(theorem: Theorem) -> Proof:
+    """Run the derivation of the same name, and compare what it arrives at with what is stated."""
+    if theorem.no_proof:
+        return Proof(None, f"no proof: {theorem.no_proof}")
+    try:
+        derivation = prove(theorem.id)
+    except UfmError as error:
+        return Proof(None, f"no proof: {error}")
+    if not derivation.ok:
+        return Proof(derivation, f"the derivation fails at: {', '.join(derivation.failed)}")
+    for claim in theorem.claims:
+        reason = _differs(claim, derivation.formulae, derivation.claims)
+        if reason:
+            return Proof(derivation, reason)
+    return Proof(derivation, "")
+
+
+def _differs(claim: Claim, formulae: object, claims: object) -> str:
+    """Why a claim is not what the derivation arrives at; empty where it is."""
+    if claim.observable in claims:  # pyright: ignore[reportOperatorIssue]
+        return ""
+    if not isinstance(claim, Equals) or claim.observable not in formulae:  # pyright: ignore[reportOperatorIssue]
+        return f"the derivation does not reach the claim {claim.text()!r}"
+    outcome = agree(claim.expression, formulae[claim.observable])  # pyright: ignore[reportIndexIssue]
+    if outcome.verdict is True:
+        return ""
+    if outcome.verdict is None:
+        return f"{claim.observable}: it could not be decided whether the derived formula is the stated one"
+    return f"{claim.observable}: the derivation arrives at another formula (they differ at {outcome.witness})"
+
+
+def optimum_oracle() -> Oracle:
+    """The certified optimum of a problem, remembered by problem so that several claims share one solve."""
+
+    @lru_cache(maxsize=512)
+    def oracle(problem: Problem) -> Record:
+        optimum = solve(problem)
+        if not optimum.status.is_global:
+            raise UfmError(f"no certified optimum for {problem!r}: {optimum.status.value}")
+        return optimum.record()
+
+    return oracle
+
+
+def flow_oracle(seed: int) -> Oracle:
+    """The end of the gradient flow from a random start."""
+
+    @lru_cache(maxsize=512)
+    def oracle(problem: Problem) -> Record:
+        return simulate(problem, start=seed, throw=True).record()
+
+    return oracle
+
+
+def gather(
+    theorem: Theorem, problems: Iterable[Problem], oracle: Oracle, witness: str, note: str, progress: Progress
+) -> Evidence:
+    """Put every claim to an oracle on every problem to which the statement applies, and keep the worst answer."""
+    worst, claim_text, where, checked = Violation(0.0, math.nan, math.nan), "", None, 0
+    problems = [p for p in problems if theorem.applies(p)]
+    for i, problem in enumerate(problems):
+        progress(f"{theorem.id}: {witness}", i, len(problems))
+        checked += 1
+        for claim in theorem.claims:
+            violation = claim.violation(problem, oracle)
+            if violation.ratio > worst.ratio or not claim_text:
+                worst, claim_text, where = violation, claim.text(), problem
+    progress(f"{theorem.id}: {witness}", len(problems), len(problems))
+    return Evidence(witness, checked, worst, claim_text, where, note)
+
+
+def smallest_counterexample(theorem: Theorem, worst: Evidence, oracle: Oracle) -> Counterexample | None:
+    """The first of the domain's small points that breaks a claim by far; else the worst one found."""
+    for point in theorem.domain.small():
+        problem = theorem.problem(point)
+        if theorem.applies(problem) and (found := _broken(theorem, problem, oracle)) is not None:
+            return found
+    if worst.problem is not None:
+        return _broken(theorem, worst.problem, oracle)
+    return None
+
+
+def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexample | None:
+    for claim in theorem.claims:
+        violation = claim.violation(problem, oracle)
+        if violation.ratio >= _FAR:
+            independent, by = _independently(claim, problem)
+            return Counterexample(
+                problem, claim.text(), violation.claimed, violation.found, independent, by, violation.ratio
+            )
+    return None
+
+
+def _independently(claim: Claim, problem: Problem) -> tuple[float | None, str]:
+    """What another solver has for the observable; None where there is none for this problem."""
+    if problem.targets.columns.size <= _CONFIRM_SIZE:
+        try:
+            record, by = solve(problem, method="cvxpy").record(), "cvxpy"
+        except ImportError:
+            record, by = simulate(problem, start=0).record(), "the gradient flow"
+    else:
+        record, by = simulate(problem, start=0).record(), "the gradient flow"
+    if claim.observable not in record:
+        return None, ""
+    return float(np.ravel(record[claim.observable].values)[0]), by

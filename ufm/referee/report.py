@@ -1,0 +1,151 @@
+"""What the referee says: a verdict, and the evidence it rests on."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from ufm.catalogue import Theorem
+from ufm.catalogue.claims import Violation
+from ufm.problem import Problem
+
+if TYPE_CHECKING:
+    from ufm.derivation.derivation import Derivation
+
+
+class Verdict(Enum):
+    """The four verdicts; the value is what each means."""
+
+    PROVED = "A proof that starts at the loss ends at this statement, and no evidence speaks against it."
+    VERIFIED = "Every optimum and flow that was tried agrees; there is no proof."
+    REFUTED = "A counterexample breaks it, far beyond tolerance, confirmed by an independent computation."
+    INCONCLUSIVE = "The evidence does not decide it."
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """One line of inquiry: who was asked, how often, and the worst answer in tolerances (at most 1 is agreement)."""
+
+    witness: str
+    checked: int
+    worst: Violation
+    claim: str
+    problem: Problem | None
+    note: str = ""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether even the worst answer is within its tolerance; nothing checked is no agreement."""
+        return self.checked > 0 and self.worst.ratio <= 1
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {
+            "witness": self.witness,
+            "checked": self.checked,
+            "worst_in_tolerances": self.worst.ratio,
+            "found": self.worst.found,
+            "claimed": self.worst.claimed,
+            "claim": self.claim,
+            "problem": None if self.problem is None else self.problem.to_dict(),
+            "agrees": self.agrees,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Counterexample:
+    """A problem that breaks a claim: what was claimed, what the optimum has, and what somebody else's solver has."""
+
+    problem: Problem
+    claim: str
+    claimed: float
+    found: float
+    independent: float | None
+    independent_by: str
+    in_tolerances: float
+
+    def sentence(self) -> str:
+        """The counterexample in one sentence."""
+        check = "" if self.independent is None else f" ({self.independent_by} finds {self.independent:.6g})"
+        return (
+            f"For {self.problem!r} the claim {self.claim} gives {self.claimed:.6g}, but the certified global optimum "
+            f"has {self.found:.6g}{check}."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {
+            "problem": self.problem.to_dict(),
+            "claim": self.claim,
+            "claimed": self.claimed,
+            "found": self.found,
+            "independent": self.independent,
+            "independent_by": self.independent_by,
+            "in_tolerances": self.in_tolerances,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Proof:
+    """The outcome of comparing a statement with its derivation."""
+
+    derivation: "Derivation | None"
+    reason: str  # why it does not count, empty where it does
+
+    @property
+    def stands(self) -> bool:
+        """Whether every step is verified and the derivation arrives at the statement."""
+        return self.derivation is not None and not self.reason
+
+    @property
+    def lemmas(self) -> tuple[str, ...]:
+        """Titles of the named lemmas that the proof takes as given."""
+        return () if self.derivation is None else tuple(lemma.name for lemma in self.derivation.lemmas)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The verdict on one statement, with everything it rests on."""
+
+    theorem: Theorem
+    verdict: Verdict
+    proof: Proof
+    evidence: tuple[Evidence, ...]
+    counterexample: Counterexample | None = None
+
+    @property
+    def lemmas(self) -> tuple[str, ...]:
+        """Named lemmas that the proof takes as given."""
+        return self.proof.lemmas
+
+    def headline(self) -> str:
+        """The verdict in one line."""
+        given = f", given {', '.join(self.lemmas)}" if self.verdict is Verdict.PROVED and self.lemmas else ""
+        return f"{self.theorem.id}: {self.verdict}{given}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """A JSON-ready form."""
+        return {
+            "id": self.theorem.id,
+            "title": self.theorem.title,
+            "verdict": str(self.verdict),
+            "lemmas": list(self.lemmas),
+            "proof": {"stands": self.proof.stands, "reason": self.proof.reason},
+            "evidence": [e.to_dict() for e in self.evidence],
+            "counterexample": None if self.counterexample is None else self.counterexample.to_dict(),
+        }
+
+    def __str__(self) -> str:
+        lines = [self.headline(), f"  {self.theorem.title}"]
+        lines.append(f"  proof: {'stands' if self.proof.stands else self.proof.reason}")
+        for e in self.evidence:
+            verdict = "agrees" if e.agrees else "DISAGREES"
+            lines.append(f"  {e.witness}: {verdict} on {e.checked} problems, at worst {e.worst.ratio:.2g} tolerances")
+        if self.counterexample is not None:
+            lines.append(f"  counterexample: {self.counterexample.sentence()}")
+        return "\n".join(lines)
+
+    __repr__ = __str__
