@@ -1,0 +1,8 @@
+"""The gradient flow of a problem: exact coordinates, integrators as data, one driver, and a stop that is honest."""
+
+from ufm.flow.driver import Progress
+from ufm.flow.simulate import Flow, Path, simulate
+from ufm.flow.state import State, balanced_start, random_start
+from ufm.flow.status import Status
+
+__all__ = ["Flow", "Path", "Progress", "State", "Status", "balanced_start", "random_start", "simulate"]

@@ -1,0 +1,24 @@
+"""Integrators, one file each: the folder is the registry, each file holds one TABLEAU."""
+
+import importlib
+import pkgutil
+from difflib import get_close_matches
+
+from ufm.errors import ProblemError
+from ufm.flow.integrators.tableau import Tableau
+
+__all__ = ["Tableau", "available", "integrator"]
+
+
+def available() -> list[str]:
+    """Names of every integrator."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "tableau")
+
+
+def integrator(name: str) -> Tableau:
+    """The tableau of that name."""
+    if name not in available():
+        near = get_close_matches(str(name), available(), 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose 'auto' or one of {', '.join(available())}."
+        raise ProblemError("integrator", name, hint)
+    return importlib.import_module(f"{__name__}.{name}").TABLEAU

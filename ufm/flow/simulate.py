@@ -1,0 +1,246 @@
+"""`simulate`: the gradient flow of a problem, dW = -dL/dW, dH = -dL/dH, db = -dL/db, from a start to t1 or to rest."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ufm.arrays import Array, Backend, array_namespace, namespace_of
+from ufm.errors import ProblemError, UfmError
+from ufm.flow.coordinates import Coordinates, Mode, coordinates
+from ufm.flow.driver import Progress, Run, integrate
+from ufm.flow.integrators import Tableau, integrator as find_integrator
+from ufm.flow.observed import observed, stacked
+from ufm.flow.saver import saver_of
+from ufm.flow.spectrum import fastest_rate
+from ufm.flow.state import Seed, State, checked, on_backend, random_start
+from ufm.flow.status import Status
+from ufm.flow.steady import Rest
+from ufm.flow.step import stepper
+from ufm.problem import Problem
+from ufm.record import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """States saved on the way: times t (T), and the observables there."""
+
+    problem: Problem
+    t: np.ndarray
+    _coordinates: Coordinates
+    _states: tuple[Array, ...]
+    _seed: int | None
+    _provenance: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.t)
+
+    def state(self, i: int) -> State:
+        """The full state at t[i]."""
+        return self._coordinates.state(self._states[i])
+
+    def record(self) -> Record:
+        """Every observable along the dimension `t`."""
+        rows = [observed(self.problem, self._coordinates, y) for y in self._states]
+        return Record.of(
+            "flow",
+            stacked(rows),
+            problem=self.problem,
+            coords={"t": self.t},
+            seed=self._seed,
+            provenance=self._provenance,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Where the flow went: `state` at time `t`, `status` (its text is the advice), and `path` if states were saved.
+
+    gradient_norm: ||grad L|| at the end, over W, H (all samples) and b. rate: the mean rate at which it fell over its
+    last decade, None if it never fell so far. distance: the estimated ||state - limit||, gradient_norm / rate.
+    """
+
+    problem: Problem
+    t: float
+    state: State
+    status: Status
+    path: Path | None
+    gradient_norm: float
+    rate: float | None
+    steps: int
+    rejected: int
+    evaluations: int
+    seed: int | None
+    provenance: dict[str, Any]
+    _coordinates: Coordinates
+    _y: Array
+
+    @property
+    def distance(self) -> float | None:
+        """Estimated distance to the limit; None while no exponential decay has been seen."""
+        return self.gradient_norm / self.rate if self.rate else None
+
+    def record(self) -> Record:
+        """The observables at the end, with their time, as a Record; errors: second order for the value."""
+        seen = observed(self.problem, self._coordinates, self._y)
+        errors = {"value": self.gradient_norm * self.distance / 2} if self.distance is not None else {}
+        return Record.of(
+            "flow",
+            {**seen, "t": self.t},
+            problem=self.problem,
+            errors=errors,
+            seed=self.seed,
+            provenance=self.provenance,
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"Flow(t={self.t:.6g}, gradient_norm={self.gradient_norm:.1e}, steps={self.steps}, "
+            f"{self.provenance['integrator']}, {self.status.name}: {self.status.value})"
+        )
+
+
+def simulate(
+    problem: Problem,
+    start: Seed | State = 0,
+    t1: float | None = None,
+    *,
+    rtol: float = 1e-8,
+    atol: float | None = None,
+    gtol: float = 1e-9,
+    integrator: str = "auto",
+    save: int | Sequence[float] | np.ndarray | None = None,
+    backend: Backend = "auto",
+    mode: Mode = "auto",
+    max_steps: int = 100_000,
+    throw: bool = False,
+    progress: Callable[[Progress], None] | None = None,
+) -> Flow:
+    """The gradient flow of a problem from a start to time t1, or without t1 to rest.
+
+    start: a seed for `random_start`, or a State (d x K features: class means, which the flow keeps collapsed).
+    rtol, atol: accepted error of a step relative to the norms of the classifier and of the features, and absolute
+    (default rtol/1000 of the data's own scale). gtol: the remaining distance to the limit, relative to the norm of the
+    state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is, squared loss; explicit
+    otherwise) or a name of `ufm.flow.integrators`. save: times, or how many log-spaced ones (at most, without t1).
+    mode: "auto" takes the smallest coordinates that lose nothing; "full", "samples", "collapsed" insist.
+    backend: "auto" is that of the start's arrays, or for a seed CuPy where a device answers, else NumPy.
+    progress: called with a Progress every few steps.
+
+    A run that does not come to rest returns what it has, with a status that says what to do; throw=True raises
+    UfmError with that text instead, whenever the status is not STEADY.
+    """
+    if problem.is_symbolic:
+        raise ProblemError("problem", problem, "its weights hold free symbols; substitute numbers first.")
+    state, seed = _start(problem, start, backend)
+    eps = _check_tolerances(state, t1, rtol, atol, gtol, max_steps)
+    at, y = coordinates(problem, state, mode)
+    tableau = _choose_integrator(integrator, at, rtol)
+    scale = float(np.linalg.norm(problem.targets.columns * np.sqrt(problem.targets.multiplicity))) ** (1 / problem.p)
+    weights = [w for w in map(float, (*problem.lam_W, problem.lam_H)) if w > 0]
+    rest = Rest(gtol, min(weights, default=0.0), scale, eps)
+    slope = at.field(y)
+    unit = 1 / (fastest_rate(at.field, y, slope, slope, implicit_bias=False, iterations=4) or 1.0)
+    saver = saver_of(save, t1, unit)
+    run = integrate(
+        stepper(at.field, tableau, y),
+        y,
+        t1=None if t1 is None else float(t1),
+        rtol=rtol,
+        atol=1e-3 * rtol * scale if atol is None else atol,
+        rest=rest,
+        max_steps=max_steps,
+        saver=saver,
+        progress=progress,
+    )
+    if throw and not run.status.steady:
+        raise UfmError(run.status.value)
+    provenance = _provenance(run, tableau, at, rtol, gtol, start if isinstance(start, State) else None)
+    path = Path(problem, np.asarray(saver.t), at, tuple(saver.y), seed, provenance) if saver.t else None
+    gradient = run.decay.gradient[-1]
+    return Flow(
+        problem,
+        run.t,
+        at.state(run.y),
+        run.status,
+        path,
+        gradient,
+        run.rate,
+        run.steps,
+        run.rejected,
+        run.evaluations,
+        seed,
+        provenance,
+        at,
+        run.y,
+    )
+
+
+def _start(problem: Problem, start: Any, backend: Backend) -> tuple[State, int | None]:
+    if isinstance(start, State):
+        state = start if backend == "auto" else on_backend(namespace_of(backend), start.numpy())
+        return checked(problem, _floating(state)), None
+    seed = None if isinstance(start, np.random.Generator) else start
+    return checked(problem, on_backend(namespace_of(backend), random_start(problem, start))), seed
+
+
+def _floating(state: State) -> State:
+    """Lists and integer arrays become double-precision NumPy arrays; floating arrays of any backend stay."""
+
+    def give(x: Any) -> Any:
+        if x is None or (hasattr(x, "dtype") and "float" in str(x.dtype)):
+            return x
+        try:
+            return np.asarray(x, dtype=float)
+        except (TypeError, ValueError):
+            raise ProblemError("start", x, "give arrays of numbers.") from None
+
+    return State(tuple(map(give, state.W)), give(state.H), give(state.b))
+
+
+def _check_tolerances(state: State, t1: Any, rtol: float, atol: float | None, gtol: float, max_steps: int) -> float:
+    """The unit round-off of the state's numbers; ProblemError for what it, or sense, does not allow."""
+    eps = float(array_namespace(state.H).finfo(state.H.dtype).eps)
+    if t1 is not None and not (_is_real(t1) and 0 < t1 < math.inf):
+        raise ProblemError("t1", t1, "give a positive finite time, or None to run to rest.")
+    for name, value in (("rtol", rtol), ("gtol", gtol)):
+        if not _is_real(value) or not 50 * eps <= value < 1:
+            raise ProblemError(name, value, f"give a number from {50 * eps:.0e} (round-off) to 1.")
+    if atol is not None and not (_is_real(atol) and 0 <= atol < math.inf):
+        raise ProblemError("atol", atol, "give a finite number >= 0, or None.")
+    if isinstance(max_steps, bool) or not isinstance(max_steps, int | np.integer) or max_steps < 1:
+        raise ProblemError("max_steps", max_steps, "give a positive integer.")
+    return eps
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _choose_integrator(name: str, at: Coordinates, rtol: float) -> Tableau:
+    if name == "auto":
+        explicit = "tsit5" if rtol >= 1e-8 else "dopri8"
+        return find_integrator("kencarp5" if at.field.bias_rate is not None else explicit)
+    tableau = find_integrator(name)
+    if tableau.implicit is not None and at.field.m and at.field.bias_rate is None:
+        raise ProblemError("integrator", name, "its implicit part needs the squared loss; use 'auto', or 'dopri8'.")
+    return tableau
+
+
+def _provenance(
+    run: Run, tableau: Tableau, at: Coordinates, rtol: float, gtol: float, given: State | None
+) -> dict[str, Any]:
+    return {
+        "integrator": tableau.name,
+        "mode": at.description,
+        "status": run.status.name,
+        "start": "random" if given is None else "given",
+        "t": run.t,
+        "steps": run.steps,
+        "rejected": run.rejected,
+        "evaluations": run.evaluations,
+        "rtol": rtol,
+        "gtol": gtol,
+    }
