@@ -1,0 +1,253 @@
+"""The builder of proofs: each method is one rule of inference, which computes what it claims or refuses the step.
+
+No rule ever plugs in a number. A refused step stays in the proof under its name, and the proof then does not count as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from ufm.derivation.derivation import Derivation, How, Step
+from ufm.derivation.lemma import Lemma
+from ufm.derivation.regimes import EVERYWHERE, Regime
+from ufm.derivation.signs import Sign, cancelled, sign_of, vanishes
+from ufm.derivation.words import (
+    NO_RULES,
+    Rules,
+    SquaredNorm,
+    contains,
+    directional,
+    scalar_words,
+    substituted,
+    words,
+)
+
+_ALLOWED = {
+    sp.StrictGreaterThan: {Sign.POSITIVE},
+    sp.GreaterThan: {Sign.POSITIVE, Sign.NONNEGATIVE, Sign.ZERO},
+    sp.StrictLessThan: {Sign.NEGATIVE},
+    sp.LessThan: {Sign.NEGATIVE, Sign.NONPOSITIVE, Sign.ZERO},
+}
+
+
+def equation(left: Any, right: Any) -> Any:
+    """left = right, kept as written."""
+    return sp.Eq(left, right, evaluate=False)
+
+
+class Proof:
+    """A proof under construction: definitions and rules first, then steps, then `conclude`."""
+
+    def __init__(self, title: str, statement: str) -> None:
+        self.title = title
+        self.statement = statement
+        self._steps: list[Step] = []
+        self._section = ""
+        self._meaning: dict[Any, Any] = {}
+        self._equations: dict[Any, Any] = {}
+        self._rules = NO_RULES
+
+    # what is given
+
+    def section(self, heading: str) -> None:
+        """Start a new part of the proof."""
+        self._section = heading
+
+    def define(self, name: str, sentence: str, letter: Any, meaning: Any) -> None:
+        """Introduce a letter; every later step sees its meaning."""
+        fresh = letter not in self._meaning and letter not in _letters(meaning)
+        self._record(name, sentence, [equation(letter, meaning)], fresh, "definition", "the letter is already in use")
+        self._meaning[letter] = self.full(meaning)
+
+    def given(self, name: str, sentence: str, equations: Mapping[Any, Any], shown: bool = True) -> None:
+        """A hypothesis of the theorem as a rule on matrices (each left side one word, such as Q'Q)."""
+        self._equations.update(equations)
+        self._rules = Rules.of(self._equations)
+        claims = [equation(left, right) for left, right in equations.items()] if shown else []
+        self._record(name, sentence, claims, True, "definition", "")
+
+    def full(self, expr: Any) -> Any:
+        """The expression with every defined letter replaced by its meaning."""
+        return substituted(sp.sympify(expr), self._meaning)
+
+    # rules of inference
+
+    def equal(self, name: str, sentence: str, left: Any, right: Any, regime: Regime = EVERYWHERE) -> None:
+        """Two scalars are equal throughout the regime: their difference cancels."""
+        sides = [regime.resolve(self.full(side)) for side in (left, right)]
+        ok = None not in sides and vanishes(sides[0] - sides[1])
+        self._record(name, sentence, [equation(left, right)], ok, "sympy", "the difference does not cancel")
+
+    def sign(self, name: str, sentence: str, *relations: Any, regime: Regime = EVERYWHERE) -> None:
+        """Inequalities hold throughout the regime: in slack variables no coefficient has the wrong sign."""
+        sides = [[regime.resolve(self.full(side)) for side in (each.lhs, each.rhs)] for each in relations]
+        found = [Sign.UNKNOWN if None in pair else sign_of(pair[0] - pair[1]) for pair in sides]
+        ok = all(sign in _ALLOWED[type(each)] for sign, each in zip(found, relations, strict=True))
+        self._record(name, sentence, list(relations), ok, "sympy", "the sign is not settled")
+
+    def identity(
+        self,
+        name: str,
+        sentence: str,
+        *sides: tuple[Any, Any],
+        where: Mapping[Any, Any] | None = None,
+        regime: Regime = EVERYWHERE,
+    ) -> None:
+        """Matrix expressions (or sums of traces) are equal for all matrices that obey the rules: same normal form."""
+        ok = all(self._same(left, right, where or {}, regime) for left, right in sides)
+        claims = [equation(left, right) for left, right in sides]
+        self._record(name, sentence, claims, ok, "sympy", "the normal forms differ")
+
+    def gradient(self, name: str, sentence: str, loss: Any, letter: Any, gradient: Any) -> None:
+        """`gradient` is the derivative of the loss: the directional derivative is tr(gradient' direction)."""
+        direction = sp.MatrixSymbol("D", *letter.shape)
+        loss, gradient_in_full = self.full(loss), self.full(gradient)
+        along = directional(loss, letter, direction)
+        claimed = scalar_words(sp.Trace(gradient_in_full.T * direction))
+        ok = _all_vanish(along, claimed, EVERYWHERE)
+        shown = equation(sp.MatrixSymbol(f"∇_{letter.name}", *letter.shape), gradient)
+        self._record(name, sentence, [shown], ok, "sympy", "the directional derivative differs")
+
+    def follows(
+        self,
+        name: str,
+        sentence: str,
+        left: Any,
+        right: Any,
+        zero: Mapping[Any, Any],
+        combination: Any,
+        where: Mapping[Any, Any] | None = None,
+        regime: Regime = EVERYWHERE,
+    ) -> None:
+        """left = right whenever the expressions in `zero` vanish: the difference is a combination of them.
+
+        `zero` names each vanishing expression by a letter; `combination` is written in those letters, and every word of it has one.
+        """
+        linear = all(contains(word, set(zero)) for word, x in words(combination).items() if x != 0)
+        difference = left - right
+        ok = linear and self._same(difference, combination, {**zero, **(where or {})}, regime)
+        self._record(name, sentence, [equation(left, right)], ok, "sympy", "not a combination of what vanishes")
+
+    def squares(
+        self,
+        name: str,
+        sentence: str,
+        left: Any,
+        constant: Any,
+        terms: Sequence[tuple[Any, Any]],
+        where: Mapping[Any, Any] | None = None,
+        regime: Regime = EVERYWHERE,
+    ) -> list[Any]:
+        """left = constant + sum of coefficient ||matrix||^2 with coefficients >= 0, so left >= constant.
+
+        Returns every coefficient * matrix: equality holds exactly where all of these vanish.
+        """
+        right = constant + sum((x * SquaredNorm(matrix) for x, matrix in terms), sp.S.Zero)
+        allowed = _ALLOWED[sp.GreaterThan]
+        signs = [sign_of(self.full(x), regime.slack) in allowed for x, _ in terms]
+        ok = all(signs) and self._same(left, right, where or {}, regime)
+        reason = "not the sum of squares" if all(signs) else "a square has a coefficient of unsettled sign"
+        self._record(name, sentence, [equation(left, right)], ok, "sympy", reason)
+        return [x * matrix for x, matrix in terms]
+
+    def limit(
+        self,
+        name: str,
+        sentence: str,
+        expr: Any,
+        shown: tuple[Any, Any],
+        value: Any,
+        along: tuple[Regime, Any, Any],
+    ) -> None:
+        """The limit of an expression; shown = (parameter, its limit), computed along = (regime, slack letter, its limit)."""
+        regime, letter, end = along
+        inside = regime.resolve(self.full(expr))
+        ok = inside is not None and vanishes(sp.limit(cancelled(inside), letter, end) - regime.at(self.full(value)))
+        claim = equation(sp.Limit(expr, shown[0], shown[1]), value)
+        self._record(name, sentence, [claim], ok, "sympy", "the limit is another")
+
+    def closed_form(self, name: str, sentence: str, formula: Any, pieces: Mapping[Regime, Any]) -> Any:
+        """One formula says in every regime what was proved there; returns it in the parameters alone."""
+        formula_in_full = self.full(formula)
+        ok = True
+        for regime, piece in pieces.items():
+            found, wanted = regime.resolve(formula_in_full), regime.at(self.full(piece))
+            both_undefined = found is sp.nan and wanted is sp.nan
+            ok = ok and (both_undefined or (found is not None and vanishes(found - wanted)))
+        self._record(name, sentence, [equation(sp.Symbol(name), formula)], ok, "sympy", "a regime disagrees")
+        return formula_in_full
+
+    def lemma(self, name: str, sentence: str, lemma: Lemma, *claims: Any) -> None:
+        """The claim is an instance of a named lemma, which is not proved here."""
+        self._record(name, sentence, list(claims), True, "lemma", "", (lemma,))
+
+    def uses(self, name: str, sentence: str, derivation: Derivation, *claims: Any) -> None:
+        """What another proof arrived at; this one stands and falls with it, and rests on the same lemmas."""
+        reason = f"the proof of {derivation.title!r} fails"
+        self._record(name, sentence, list(claims), derivation.ok, "sympy", reason, derivation.lemmas)
+
+    def conclude(
+        self,
+        formulae: Mapping[str, Any] | None = None,
+        claims: Mapping[str, Any] | None = None,
+        regimes: tuple[Regime, ...] = (),
+    ) -> Derivation:
+        """The finished derivation; `regimes` are the pieces of the domain on which the formulae are proved."""
+        return Derivation(
+            self.title,
+            self.statement,
+            tuple(self._steps),
+            MappingProxyType(dict(formulae or {})),
+            MappingProxyType(dict(claims or {})),
+            regimes,
+        )
+
+    # how
+
+    def _same(self, left: Any, right: Any, where: Mapping[Any, Any], regime: Regime) -> bool:
+        shapes_agree = isinstance(left, MatrixExpr) == isinstance(right, MatrixExpr)
+        if not shapes_agree or (isinstance(left, MatrixExpr) and left.shape != right.shape):
+            return False
+        forms = []
+        for side in (left, right):
+            inserted = sp.sympify(side)
+            for _ in range(2):  # `where` may speak of defined letters, and definitions of the letters in `where`
+                inserted = self.full(substituted(inserted, where))
+            forms.append(words(inserted, self._rules))
+        return _all_vanish(forms[0], forms[1], regime, self.full)
+
+    def _record(
+        self,
+        name: str,
+        sentence: str,
+        claims: list[Any],
+        ok: bool,
+        how: How,
+        reason: str,
+        lemmas: tuple[Lemma, ...] = (),
+    ) -> None:
+        if any(step.name == name for step in self._steps):
+            raise ValueError(f"two steps are called {name!r}; a failing step could not be told from the other")
+        outcome: How = how if ok else "refused"
+        why = _WHY.get(how, "") if ok else reason
+        self._steps.append(Step(name, sentence, tuple(claims), outcome, why, self._section, lemmas))
+
+
+_WHY = {"sympy": "verified by SymPy", "definition": "definition", "lemma": "lemma"}
+
+
+def _letters(expr: Any) -> set[Any]:
+    return expr.atoms(sp.Symbol, sp.MatrixSymbol)
+
+
+def _all_vanish(left: Mapping[Any, Any], right: Mapping[Any, Any], regime: Regime, full: Any = None) -> bool:
+    for word in {*left, *right}:
+        difference = left.get(word, sp.S.Zero) - right.get(word, sp.S.Zero)
+        if not vanishes(full(difference) if full else difference, regime.slack):
+            return False
+    return True

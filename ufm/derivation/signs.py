@@ -1,0 +1,123 @@
+"""Zero and sign of scalar expressions, decided by algebra alone: cancellation, and polynomials without negative coefficients.
+
+Signs are decided after positive slack variables have replaced inequalities (t < 1 becomes t = 1/(1+v) with v > 0): a polynomial in positive
+letters whose coefficients are all positive is positive. No number is ever plugged in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
+
+import sympy as sp
+
+
+class Sign(Enum):
+    """What is known of the sign of an expression over the whole of its domain."""
+
+    POSITIVE = ">"
+    NONNEGATIVE = ">="
+    ZERO = "="
+    NONPOSITIVE = "<="
+    NEGATIVE = "<"
+    UNKNOWN = "?"
+
+    @property
+    def flipped(self) -> Sign:
+        flips = {
+            Sign.POSITIVE: Sign.NEGATIVE,
+            Sign.NEGATIVE: Sign.POSITIVE,
+            Sign.NONNEGATIVE: Sign.NONPOSITIVE,
+            Sign.NONPOSITIVE: Sign.NONNEGATIVE,
+        }
+        return flips.get(self, self)
+
+
+def cancelled(expr: Any, slack: Mapping[Any, Any] | None = None) -> Any:
+    """The expression after the substitution, as one fraction in lowest terms."""
+    expr = sp.sympify(expr)
+    if slack:
+        expr = expr.subs(dict(slack), simultaneous=True)
+    if expr.is_Rational:
+        return expr
+    # SymPy merges powers of equal positive bases only once they are expanded, so radicals first
+    return sp.cancel(sp.together(sp.powsimp(sp.expand_power_base(expr))))
+
+
+def vanishes(expr: Any, slack: Mapping[Any, Any] | None = None) -> bool:
+    """Is the expression identically zero? True is a proof; False only says that none was found."""
+    out = cancelled(expr, slack)
+    if out == 0:
+        return True
+    if out.is_Rational:
+        return False
+    return sp.simplify(sp.expand(sp.numer(sp.together(out)))) == 0
+
+
+def _product(left: Sign, right: Sign) -> Sign:
+    if Sign.UNKNOWN in (left, right):
+        return Sign.UNKNOWN
+    if Sign.ZERO in (left, right):
+        return Sign.ZERO
+    negative = {Sign.NEGATIVE, Sign.NONPOSITIVE}
+    strict = {left, right} <= {Sign.POSITIVE, Sign.NEGATIVE}
+    magnitude = Sign.POSITIVE if strict else Sign.NONNEGATIVE
+    return magnitude.flipped if (left in negative) != (right in negative) else magnitude
+
+
+def _atom_sign(base: Any) -> Sign:
+    if base.is_positive:
+        return Sign.POSITIVE
+    if base.is_negative:
+        return Sign.NEGATIVE
+    if base.is_zero:
+        return Sign.ZERO
+    if base.is_nonnegative:
+        return Sign.NONNEGATIVE
+    if base.is_nonpositive:
+        return Sign.NONPOSITIVE
+    return Sign.UNKNOWN
+
+
+def _polynomial_sign(expr: Any) -> Sign:
+    """The sign of a sum from the signs of its monomials: all of one sign, strict if one of them is."""
+    seen: set[Sign] = set()
+    for term in sp.Add.make_args(sp.expand(expr)):
+        sign = Sign.POSITIVE
+        for factor in sp.Mul.make_args(term):
+            sign = _product(sign, _atom_sign(factor))
+        seen.add(sign)
+    seen.discard(Sign.ZERO)
+    if not seen:
+        return Sign.ZERO
+    if seen <= {Sign.POSITIVE, Sign.NONNEGATIVE}:
+        return Sign.POSITIVE if Sign.POSITIVE in seen else Sign.NONNEGATIVE
+    if seen <= {Sign.NEGATIVE, Sign.NONPOSITIVE}:
+        return Sign.NEGATIVE if Sign.NEGATIVE in seen else Sign.NONPOSITIVE
+    return Sign.UNKNOWN
+
+
+def sign_of(expr: Any, slack: Mapping[Any, Any] | None = None) -> Sign:
+    """The sign of an expression in positive and non-negative letters, or UNKNOWN."""
+    expr = cancelled(expr, slack)
+    if expr.is_Rational:
+        return _atom_sign(expr)
+    if expr in (sp.oo, -sp.oo):
+        return _atom_sign(expr)
+    out = Sign.POSITIVE
+    for factor in sp.Mul.make_args(sp.factor(expr)):
+        base, exponent = factor.as_base_exp()
+        inner = _atom_sign(base)
+        if inner is Sign.UNKNOWN:
+            inner = _polynomial_sign(base)
+        if exponent.is_Integer:
+            if exponent % 2 == 0:
+                square = {Sign.POSITIVE: Sign.POSITIVE, Sign.NEGATIVE: Sign.POSITIVE, Sign.ZERO: Sign.ZERO}
+                inner = square.get(inner, Sign.NONNEGATIVE if base.is_extended_real else Sign.UNKNOWN)
+            if exponent < 0 and inner in (Sign.ZERO, Sign.UNKNOWN):
+                return Sign.UNKNOWN
+        elif inner not in (Sign.POSITIVE, Sign.NONNEGATIVE, Sign.ZERO):
+            return Sign.UNKNOWN
+        out = _product(out, inner)
+    return out
