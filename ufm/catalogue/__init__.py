@@ -1,7 +1,8 @@
 """What a published statement is, and where all of them are found."""
 
+from ufm.catalogue.bibliography import bibliography
 from ufm.catalogue.catalogue import catalogue, find
-from ufm.catalogue.claims import AtLeast, AtMost, Claim, Equals, Increases, Where
+from ufm.catalogue.claims import AtLeast, AtMost, Claim, Equals, Formula, Increases, Where
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.catalogue.theorem import Citation, Theorem
 
@@ -12,12 +13,14 @@ __all__ = [
     "Claim",
     "Domain",
     "Equals",
+    "Formula",
     "Increases",
     "Integers",
     "LogReals",
     "Theorem",
     "Values",
     "Where",
+    "bibliography",
     "catalogue",
     "find",
 ]

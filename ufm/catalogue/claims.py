@@ -43,7 +43,7 @@ class Claim(Protocol):
 
 
 @dataclass(frozen=True)
-class _Formula:
+class Formula:
     """A formula in the symbols of `ufm.symbols`, evaluated through lambdify only."""
 
     expression: sp.Expr
@@ -75,11 +75,11 @@ class Equals:
 
     observable: str
     expression: sp.Expr
-    _formula: _Formula = field(init=False, repr=False, compare=False)
+    _formula: Formula = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "expression", sp.sympify(self.expression))
-        object.__setattr__(self, "_formula", _Formula(self.expression))
+        object.__setattr__(self, "_formula", Formula(self.expression))
 
     def predict(self, problem: Problem) -> float:
         """The claimed number."""

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from ufm.errors import ProblemError, UfmError
-from ufm.metrics.state import observables
+from ufm.metrics.state import labelled, observables
 from ufm.optimum.certificate import Certificate, best_dual_value, primal_value
 from ufm.optimum.narrow import solve_narrow
 from ufm.optimum.newton import solve_newton
@@ -71,12 +71,11 @@ class Optimum:
     def record(self) -> Record:
         """The observables of this optimum, with its value, bound and certificate, as a Record."""
         targets, certificate = self.problem.targets, self.certificate
-        seen = observables(
-            self.W[0], self.H, self.b, targets.multiplicity, targets.columns, self.problem.lam_H, self.problem.lam_b
-        )
+        weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
+        seen = observables(self.W[0], self.H, self.b, targets.multiplicity, targets.columns, **weights)
         extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
         provenance = {"method": self.method, "status": self.status.name, "svds": certificate.svds}
-        return Record.of("optimum", {**seen, **extra}, problem=self.problem, provenance=provenance)
+        return Record.of("optimum", {**labelled(seen), **extra}, problem=self.problem, provenance=provenance)
 
     def __repr__(self) -> str:
         return (

@@ -7,15 +7,13 @@ from ufm.catalogue import Theorem, find
 from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.referee.evidence import (
-    Progress,
     flow_oracle,
     gather,
     optimum_oracle,
     prove_statement,
-    quiet,
     smallest_counterexample,
 )
-from ufm.referee.report import Counterexample, Evidence, Proof, Report, Verdict
+from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Verdict, quiet
 
 
 def check(

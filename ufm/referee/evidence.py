@@ -1,7 +1,7 @@
 """The evidence for one statement, witness by witness: proof, certified optima over the domain, and flows."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import lru_cache
 
 import numpy as np
@@ -15,16 +15,10 @@ from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.problem import Problem
 from ufm.record import Record
-from ufm.referee.report import Counterexample, Evidence, Proof
-
-Progress = Callable[[str, int, int], None]  # (what, done, total)
+from ufm.referee.report import Counterexample, Evidence, Progress, Proof
 
 _FAR = 1e3  # a counterexample misses by at least this many tolerances
 _CONFIRM_SIZE = 400  # entries of the targets up to which the independent solver is asked
-
-
-def quiet(what: str, done: int, total: int) -> None:
-    """No progress shown."""
 
 
 def prove_statement(theorem: Theorem) -> Proof:
@@ -76,7 +70,8 @@ def flow_oracle(seed: int) -> Oracle:
 
     @lru_cache(maxsize=512)
     def oracle(problem: Problem) -> Record:
-        return simulate(problem, start=seed, throw=True).record()
+        flow = simulate(problem, start=seed, throw=True)  # an unsettled flow is no evidence: it says why
+        return flow.record()
 
     return oracle
 
@@ -91,7 +86,10 @@ def gather(
         progress(f"{theorem.id}: {witness}", i, len(problems))
         checked += 1
         for claim in theorem.claims:
-            violation = claim.violation(problem, oracle)
+            try:
+                violation = claim.violation(problem, oracle)
+            except UfmError as error:
+                return Evidence(witness, checked, Violation(math.inf, math.nan, math.nan), claim.text(), problem, str(error))
             if violation.ratio > worst.ratio or not claim_text:
                 worst, claim_text, where = violation, claim.text(), problem
     progress(f"{theorem.id}: {witness}", len(problems), len(problems))

@@ -1,5 +1,6 @@
 """What the referee says: a verdict, and the evidence it rests on."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,12 @@ from ufm.problem import Problem
 
 if TYPE_CHECKING:
     from ufm.derivation.derivation import Derivation
+
+Progress = Callable[[str, int, int], None]  # (what, done, total)
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody sees."""
 
 
 class Verdict(Enum):

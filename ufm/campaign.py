@@ -1,0 +1,104 @@
+"""A campaign: one problem swept along one field, put to the theorem, the optimum, the flow and trained networks."""
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ufm.errors import ProblemError
+from ufm.problem import Problem, classes
+from ufm.share import locate
+
+
+@dataclass(frozen=True)
+class FlowPlan:
+    """Gradient flows: samples per class (the problem is rescaled to them), seed of the start, file of recorded runs."""
+
+    counts: int
+    seed: int
+    record: str
+
+
+@dataclass(frozen=True)
+class LivePlan:
+    """Networks trained on the spot, beside the recorded ones: values of the swept field, and a seed of their own."""
+
+    values: tuple[float, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class MeasuredPlan:
+    """Networks of the campaign: image set, seeds, recipe, and the file that holds the recorded runs."""
+
+    images: str
+    record: str
+    seeds: tuple[int, ...]
+    live: LivePlan
+    recipe: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Campaign:
+    """What a TOML file in `numerics/campaigns` says; `field` is what is swept over `values`."""
+
+    name: str
+    title: str
+    theorem: str
+    problem: Problem
+    field: str
+    values: tuple[float, ...]
+    flow: FlowPlan | None
+    measured: MeasuredPlan | None
+
+    def problems(self, values: Sequence[float] | None = None) -> list[Problem]:
+        """The problem at each value of the swept field."""
+        return [self.problem.replace(**{self.field: value}) for value in (self.values if values is None else values)]
+
+    def flow_problem(self) -> Problem:
+        """The same problem with the flow's class sizes; N lam_H is kept, and with it t_rel, W, Hbar and b.
+
+        Singular values of W H over all samples scale with sqrt(n).
+        """
+        targets = classes(self.problem.classes.encoding, self.flows().counts)
+        return self.problem.replace(targets=targets, lam_H=self.problem.lam_H * self.problem.N / targets.N)
+
+    def networks(self) -> MeasuredPlan:
+        """The plan of the networks; ProblemError where there is none."""
+        if self.measured is None:
+            raise ProblemError("measured", None, f"campaign {self.name!r} plans no networks; add a [measured] table.")
+        return self.measured
+
+    def flows(self) -> FlowPlan:
+        """The plan of the flows; ProblemError where there is none."""
+        if self.flow is None:
+            raise ProblemError("flow", None, f"campaign {self.name!r} plans no flows; add a [flow] table.")
+        return self.flow
+
+
+def load_campaign(name: str | Path) -> Campaign:
+    """A campaign by name (of `numerics/campaigns`) or by the path of a TOML file."""
+    path = Path(name) if str(name).endswith(".toml") else locate("numerics", "campaigns") / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(p.stem for p in locate("numerics", "campaigns").glob("*.toml")))
+        raise ProblemError("campaign", str(name), f"no such file; the campaigns that come along are: {known}.")
+    try:
+        spec = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise ProblemError("campaign", str(path), f"this is not TOML: {error}.") from None
+    for required in ("title", "theorem", "problem", "sweep"):
+        if required not in spec:
+            raise ProblemError(required, None, f"{path.name} needs this entry.")
+    if len(spec["sweep"]) != 1:
+        raise ProblemError("sweep", list(spec["sweep"]), "sweep one field of the problem.")
+    ((swept, values),) = spec["sweep"].items()
+    problem = Problem.from_dict({**spec["problem"], swept: values[0]})
+    flow = FlowPlan(**spec["flow"]) if "flow" in spec else None
+    measured = _measured(spec["measured"], swept) if "measured" in spec else None
+    return Campaign(path.stem, spec["title"], spec["theorem"], problem, swept, tuple(values), flow, measured)
+
+
+def _measured(spec: dict[str, Any], swept: str) -> MeasuredPlan:
+    live = LivePlan(tuple(spec["live"][swept]), spec["live"]["seed"])
+    return MeasuredPlan(spec["images"], spec["record"], tuple(spec["seeds"]), live, spec.get("recipe", {}))

@@ -1,0 +1,164 @@
+"""`ufm check`: the referee's verdict, and the four witnesses side by side."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars, table
+
+if TYPE_CHECKING:
+    from ufm.referee.report import Report
+    from ufm.referee.witnesses import Witnesses
+
+
+def check(
+    statement: Annotated[str, typer.Argument(help="An id (file:name), a file of the catalogue, or your own .py file.")],
+    samples: Annotated[int, typer.Option(help="Quasi-random points of the domain; its edges come on top.")] = 64,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    train: Annotated[bool, typer.Option(help="Train networks now, where the statement has a campaign.")] = True,
+    counterexample: Annotated[bool, typer.Option("--counterexample", help="Print the counterexample alone.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the figure.")] = Path("results"),
+    as_json: JsonFlag = False,
+) -> None:
+    """Judge a statement: proved, verified, refuted by a counterexample, or inconclusive.
+
+    Where the statement has a campaign, its four witnesses (theorem, certified optimum, gradient flow, trained networks)
+    are printed side by side and drawn. Exit code 1 where a statement is refuted or a witness disagrees.
+
+    Example: ufm check class_encoding
+    """
+    from ufm.catalogue import find
+    from ufm.referee.check import judge
+
+    theorems = find(statement)
+    with progress_bars() as progress:
+        reports = [judge(theorem, samples=samples, seed=seed, progress=progress) for theorem in theorems]
+        campaigns = [] if counterexample else sorted({t.campaign for t in theorems} - {""})
+        met = [_summon(name, train, progress) for name in campaigns]
+    agree = all(comparison.agrees for witnesses in met for comparison in witnesses.comparisons().values())
+    fine = agree and all(report.counterexample is None for report in reports)
+    pictures = [path for witnesses in met for path in _draw(witnesses, out)]
+    if as_json:
+        _print_json(reports, met, pictures)
+    elif counterexample:
+        for report in reports:
+            found = report.counterexample
+            typer.echo(f"{report.theorem.id}: {'none found' if found is None else found.sentence()}")
+    else:
+        _print(reports, met, pictures)
+    raise typer.Exit(0 if fine else 1)
+
+
+def _summon(name: str, train: bool, progress: Any) -> "Witnesses":
+    from ufm.campaign import load_campaign
+    from ufm.referee.witnesses import summon
+
+    return summon(load_campaign(name), progress, train=train)
+
+
+def _draw(witnesses: "Witnesses", out: Path) -> list[Path]:
+    from ufm.figure import save, specs
+
+    names = [spec.name for spec in specs().values() if spec.campaign == witnesses.campaign.name]
+    return [path for name in names for path in save(name, out, witnesses)]
+
+
+def _print_json(reports: "list[Report]", met: "list[Witnesses]", pictures: list[Path]) -> None:
+    campaigns = [
+        {
+            "campaign": witnesses.campaign.name,
+            "notice": witnesses.notice,
+            "witnesses": {name: found.to_dict() for name, found in witnesses.comparisons().items()},
+        }
+        for witnesses in met
+    ]
+    print_json({"reports": [r.to_dict() for r in reports], "campaigns": campaigns, "figures": [str(p) for p in pictures]})
+
+
+def _print(reports: "list[Report]", met: "list[Witnesses]", pictures: list[Path]) -> None:
+    screen = console()
+    for witnesses in met:
+        _print_witnesses(screen, witnesses)
+    for report in reports:
+        _print_report(screen, report)
+    for path in pictures:
+        screen.print(f"wrote {path}", markup=False)
+
+
+def _print_report(screen: Any, report: "Report") -> None:
+    screen.print(f"\n[bold]{report.theorem.id}[/bold]  {report.theorem.title}")
+    steps = report.proof.derivation.steps if report.proof.derivation is not None else ()
+    proof = f"{len(steps)} steps verified, from the loss to the statement" if report.proof.stands else report.proof.reason
+    screen.print(f"  proof     {proof}", markup=False)
+    for e in report.evidence:
+        worst = f"at worst {e.worst.ratio:.2g} tolerances" if e.checked else "nothing checked"
+        verdict = "agrees" if e.agrees else "DISAGREES"
+        screen.print(f"  {e.witness:<9} {verdict} on {e.checked} problems, {worst} ({e.note})", markup=False)
+    if report.counterexample is not None:
+        screen.print(f"  because   {report.counterexample.sentence()}", markup=False)
+    colour = {"PROVED": "green", "VERIFIED": "cyan", "REFUTED": "red", "INCONCLUSIVE": "yellow"}[report.verdict.name]
+    given = f", given the named lemmas {', '.join(report.lemmas)}" if report.proof.stands and report.lemmas else ""
+    screen.print(f"  verdict   [bold {colour}]{report.verdict}[/bold {colour}]{given}")
+
+
+def _print_witnesses(screen: Any, witnesses: "Witnesses") -> None:
+    screen.print(f"[bold]{witnesses.campaign.title}[/bold]\n{witnesses.campaign.problem!r}", markup=True)
+    for observable, title, divide in _SHOWN:
+        rows = [_row(witnesses, float(value), observable, divide) for value in witnesses.campaign.values]
+        header = ["lam_b", "theorem", "optimum", "flow", "networks (mean ± sd)"]
+        header += ["trained now"] if witnesses.live is not None else []
+        screen.print(table(title, header, rows))
+    gap = float(witnesses.optimum["gap"].max())
+    screen.print(f"largest duality gap of the optima: {gap:.1e}")
+    for name, found in witnesses.comparisons().items():
+        worst = max(found.rows, key=lambda row: abs(row.difference) / (row.tolerance.abs + row.tolerance.rel * abs(row.reference)))
+        at = ", ".join(f"{k}={v:g}" for k, v in worst.at.items())
+        verdict = "agrees" if found.agrees else "DISAGREES"
+        screen.print(f"{name:<9} {verdict}; worst: {worst.observable} at {at}, off by {worst.difference:+.1e}", markup=False)
+    _print_critical(screen, witnesses)
+    if witnesses.notice:
+        screen.print(witnesses.notice, markup=False)
+
+
+_SHOWN = (
+    ("cosine", "cosine between uncentred class means", False),
+    ("singular_values_centred", "centred singular values of W H, over sqrt(n)", True),
+    ("singular_value_mean", "singular value of the mean direction, over sqrt(n)", True),
+)
+
+
+def _row(witnesses: "Witnesses", value: float, observable: str, divide: bool) -> list[str]:
+    import numpy as np
+
+    field = witnesses.campaign.field
+    cells = [f"{value:g}"]
+    for record in (witnesses.theorem, witnesses.optimum, witnesses.flow, witnesses.measured, witnesses.live):
+        if record is None:
+            continue
+        if value not in record.values[field].values:
+            cells.append("")
+            continue
+        unit = np.sqrt(record.problem.classes.counts[0]) if divide and record.problem is not None else 1.0
+        found = record[observable].sel({field: value}) / unit
+        over_seeds = found.mean([d for d in found.dims if d != "seed"])
+        mark = " *" if record is witnesses.flow and value not in witnesses.settled else ""
+        spread = f" ± {float(over_seeds.std()):.1e}" if over_seeds.size > 1 else ""
+        cells.append(f"{float(over_seeds.mean()):.8f}{mark}" if not spread else f"{float(over_seeds.mean()):.5f}{spread}")
+    return cells
+
+
+def _print_critical(screen: Any, witnesses: "Witnesses") -> None:
+    """At a critical value the flow relaxes as a power of time: hold it against the law instead of the limit."""
+    for value in witnesses.campaign.values:
+        if value in witnesses.settled:
+            continue
+        end = witnesses.flow.select(**{witnesses.campaign.field: value})
+        assert end.problem is not None
+        law = end.problem.N / (2 * end.problem.rho * float(end["t"]))
+        ratio = float(end["singular_value_mean"]) / law
+        screen.print(
+            f"* {witnesses.campaign.field} = {value:g} is critical: s_0 falls as N/(2 rho t); at t = {float(end['t']):.3g} "
+            f"the flow has {ratio:.4f} of that law.",
+            markup=False,
+        )

@@ -1,0 +1,28 @@
+"""`ufm compare`: records side by side."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ufm.cli.terminal import JsonFlag, console, print_json
+
+
+def compare(
+    records: Annotated[list[Path], typer.Argument(help="Records; the first is the reference.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Hold records against the first one; exit code 1 where they disagree beyond tolerance.
+
+    Example: ufm compare optimum.nc flow.nc
+    """
+    from ufm.compare import compare as hold
+    from ufm.record import load
+
+    first, *others = (load(path) for path in records)
+    found = hold(first, *others)
+    if as_json:
+        print_json(found.to_dict())
+    else:
+        console().print(str(found), markup=False)
+    raise typer.Exit(0 if found.agrees else 1)

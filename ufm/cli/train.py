@@ -1,0 +1,41 @@
+"""`ufm train` and `ufm sweep`: run a campaign's networks or flows and save the record."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ufm.cli.terminal import console, progress_bars
+
+Name = Annotated[str, typer.Argument(help="A campaign that comes along, or the path of a TOML file.")]
+Out = Annotated[Path, typer.Option(help="Folder to write the record into.")]
+
+
+def train(campaign: Name, out: Out = Path("results")) -> None:
+    """Train the networks of a campaign, on all cores, and save them as one record.
+
+    Example: ufm train class_encoding --out results
+    """
+    from ufm.campaign import load_campaign
+    from ufm.referee.witnesses import run_networks
+
+    plan = load_campaign(campaign)
+    with progress_bars() as progress:
+        record = run_networks(plan, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    console().print(f"wrote {record.save(out / plan.networks().record)}", markup=False)
+
+
+def sweep(campaign: Name, out: Out = Path("results")) -> None:
+    """Run the gradient flows of a campaign and save their ends as one record.
+
+    Example: ufm sweep class_encoding --out results
+    """
+    from ufm.campaign import load_campaign
+    from ufm.referee.witnesses import run_flows
+
+    plan = load_campaign(campaign)
+    with progress_bars() as progress:
+        record = run_flows(plan, progress)
+    out.mkdir(parents=True, exist_ok=True)
+    console().print(f"wrote {record.save(out / plan.flows().record)}", markup=False)

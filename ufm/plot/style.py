@@ -1,0 +1,59 @@
+"""One style for every figure: colours that survive colour blindness and grey print, sizes of journal columns."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+ONE_COLUMN, TWO_COLUMNS = 3.35, 6.9  # inches
+
+# Okabe and Ito's palette; each witness has its own marker as well, so that colour is never the only difference.
+WITNESS_STYLE: dict[str, dict[str, Any]] = {
+    "theorem": {"color": "#000000", "linestyle": "-", "linewidth": 1.2, "label": "theorem"},
+    "optimum": {"color": "#0072B2", "marker": "+", "markersize": 9, "markeredgewidth": 1.3, "label": "certified optimum"},
+    "flow": {
+        "color": "#009E73",
+        "marker": "o",
+        "markersize": 8.5,
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.1,
+        "label": "gradient flow",
+    },
+    "measured": {"color": "#D55E00", "marker": "s", "markersize": 3.4, "capsize": 3, "label": "trained networks"},
+    "live": {
+        "color": "#CC79A7",
+        "marker": "D",
+        "markersize": 6,
+        "markerfacecolor": "none",
+        "markeredgewidth": 1.1,
+        "label": "network trained now",
+    },
+}
+
+_RC = {
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "font.family": "sans-serif",
+    "mathtext.fontset": "dejavusans",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "legend.frameon": False,
+    "figure.dpi": 150,
+    "savefig.dpi": 300,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ufm",
+    "pdf.fonttype": 42,
+}
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Matplotlib settings of the package, for the duration of a `with` block."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_RC):
+        yield

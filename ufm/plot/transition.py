@@ -1,0 +1,194 @@
+"""The class-encoding transition: observables against lam_b/lam_b*, and the cosines of the class means."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
+from ufm.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_BEYOND = 2.6  # where lam_b = inf is drawn: this factor right of the largest finite value
+
+Scale = Callable[[Record], float]  # what an observable of this record is divided by
+
+
+def against_weight(
+    ax: "Axes",
+    observable: str,
+    curve: Record,
+    witnesses: Mapping[str, Record],
+    *,
+    unit: float,
+    scale: Scale = lambda record: 1.0,
+    label: str = "",
+) -> "Axes":
+    """An observable against lam_b/unit: the theorem as a line, each witness in its own marker, lam_b = inf set apart.
+
+    curve: the theorem on a fine grid of lam_b; witnesses: {style name: record along lam_b, perhaps with seeds}.
+    """
+    edge = _edge(curve, unit)
+    finite = curve.values.where(np.isfinite(curve.values.lam_b), drop=True)
+    line = np.asarray(finite[observable]) / scale(curve)
+    ax.plot(np.asarray(finite.lam_b) / unit, line, **WITNESS_STYLE["theorem"], zorder=1)
+    last = curve.values.sel(lam_b=np.inf)[observable].item() / scale(curve)
+    ax.plot([edge / 1.25, edge * 1.25], [last, last], **{**WITNESS_STYLE["theorem"], "label": "_"})
+    for name, record in witnesses.items():
+        _points(ax, name, _positions(record, unit, edge), _leading(record[observable]) / scale(record))
+    _weight_axis(ax, edge)
+    ax.set_ylabel(label or observable)
+    return ax
+
+
+def distance_to_theorem(
+    ax: "Axes",
+    observable: str,
+    pairs: Mapping[str, tuple[Record, Record]],
+    *,
+    unit: float,
+    edge: float,
+    scale: Scale = lambda record: 1.0,
+    label: str = "",
+) -> "Axes":
+    """|witness - theorem| against lam_b/unit on logarithmic axes; pairs: {style name: (theorem, witness)}."""
+    for name, (theorem, record) in pairs.items():
+        reference = theorem.values.sel(lam_b=record.values.lam_b)[observable]
+        gap = abs(_leading(record[observable]) - reference) / scale(record)
+        gap = gap.max("seed") if "seed" in gap.dims else gap
+        _points(ax, name, _positions(record, unit, edge), gap.clip(min=1e-17))
+    ax.set_yscale("log")
+    _weight_axis(ax, edge)
+    ax.set_ylabel(label)
+    return ax
+
+
+def cosine_matrices(axes: Sequence["Axes"], cosines: Sequence[np.ndarray], titles: Sequence[str]) -> Any:
+    """Cosines between class means as matrices (K x K each), in colours from -1/(K-1) to 1/(K-1); returns the image."""
+    image = None
+    for ax, matrix, title in zip(axes, cosines, titles, strict=True):
+        K = matrix.shape[0]
+        image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1 / (K - 1), vmax=1 / (K - 1))
+        ax.set_title(title)
+        ax.set_xticks([0, K - 1], ["1", str(K)])
+        ax.set_yticks([0, K - 1], ["1", str(K)])
+        ax.tick_params(length=0)
+        for spine in ax.spines.values():
+            spine.set_visible(True)
+    return image
+
+
+def transition(
+    curve: Record,
+    theorem: Record,
+    optimum: Record,
+    flow_theorem: Record,
+    flow: Record,
+    measured: Record,
+    live: Record | None = None,
+    *,
+    lam_b_star: float,
+) -> "Figure":
+    """The whole figure: cosine, mean-direction singular value, distance to the theorem, and the cosine matrices."""
+    from matplotlib.figure import Figure
+
+    def root_n(record: Record) -> float:
+        assert record.problem is not None
+        return float(np.sqrt(record.problem.classes.counts[0]))
+
+    witnesses = {"measured": measured, "optimum": optimum, "flow": flow} | ({} if live is None else {"live": live})
+    pairs = {"measured": (theorem, measured), "optimum": (theorem, optimum), "flow": (flow_theorem, flow)}
+    with style():
+        figure = Figure(figsize=(TWO_COLUMNS, 3.9), layout="constrained")
+        left, right = figure.subfigures(1, 2, width_ratios=[2.35, 1])
+        top, middle, bottom = left.subplots(3, 1, sharex=True, height_ratios=[1.25, 1, 0.9])
+        against_weight(top, "cosine", curve, witnesses, unit=lam_b_star, label="cosine of\nclass means")
+        against_weight(
+            middle,
+            "singular_value_mean",
+            curve,
+            witnesses,
+            unit=lam_b_star,
+            scale=root_n,
+            label="mean direction\n$s_0/\\sqrt{n}$",
+        )
+        distance_to_theorem(
+            bottom, "cosine", pairs, unit=lam_b_star, edge=_edge(curve, lam_b_star), label="|cosine $-$\ntheorem|"
+        )
+        for ax, letter in ((top, "a"), (middle, "b"), (bottom, "c")):
+            ax.set_title(letter, loc="left", fontweight="bold", pad=2)
+            ax.axvline(1, color="0.75", linewidth=0.7, zorder=0)
+        for ax in (top, middle):
+            ax.tick_params(labelbottom=False)
+            ax.set_xlabel("")
+        K = measured.values.sizes["class"]
+        top.axhline(-1 / (K - 1), color="0.75", linewidth=0.7, linestyle=":", zorder=0)
+        top.text(0.02, -1 / (K - 1), "simplex ETF", color="0.35", fontsize=6.5, va="bottom", transform=top.get_yaxis_transform())
+        top.axhline(0, color="0.75", linewidth=0.7, linestyle=":", zorder=0)
+        top.text(0.02, 0, "orthogonal frame", color="0.35", fontsize=6.5, va="bottom", transform=top.get_yaxis_transform())
+        top.set_ylim(-1.12 / (K - 1), 0.14 / (K - 1))
+        top.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86), ncols=1, handlelength=1.6)
+        _matrices(right, measured, lam_b_star)
+    return figure
+
+
+def _matrices(right: Any, measured: Record, lam_b_star: float) -> None:
+    values = np.asarray(measured.values.lam_b)
+    before, at, after = 0, int(np.argmin(abs(values - lam_b_star))), len(values) - 1
+    mean = measured["cosines"].mean("seed")
+    axes = right.subplots(3, 1)
+    titles = [_name_of(values[i] / lam_b_star) for i in (before, at, after)]
+    image = cosine_matrices(axes, [np.asarray(mean.isel(lam_b=i)) for i in (before, at, after)], titles)
+    axes[0].set_title("d", loc="left", fontweight="bold", pad=2)
+    axes[1].set_ylabel("class")
+    axes[2].set_xlabel("class")
+    bar = right.colorbar(image, ax=list(axes), shrink=0.6, aspect=25, extend="max")
+    bar.set_label("cosine of class means, networks")
+
+
+def _name_of(ratio: float) -> str:
+    if np.isinf(ratio):
+        return "no bias"
+    return r"$\lambda_b = \lambda_b^*$" if abs(ratio - 1) < 1e-9 else rf"$\lambda_b = {ratio:g}\,\lambda_b^*$"
+
+
+def _edge(curve: Record, unit: float) -> float:
+    weights = np.asarray(curve.values.lam_b)
+    return float(weights[np.isfinite(weights)].max()) / unit * _BEYOND
+
+
+def _positions(record: Record, unit: float, edge: float) -> np.ndarray:
+    weights = np.asarray(record.values.lam_b) / unit
+    return np.where(np.isfinite(weights), weights, edge)
+
+
+def _leading(array: xr.DataArray) -> xr.DataArray:
+    """The mean over every dimension but lam_b and seed."""
+    return array.mean([d for d in array.dims if d not in ("lam_b", "seed")])
+
+
+def _points(ax: "Axes", name: str, x: np.ndarray, y: xr.DataArray) -> None:
+    look = {**WITNESS_STYLE[name], "linestyle": "none"}
+    if "seed" in y.dims and y.sizes["seed"] > 1:
+        centre = np.asarray(y.mean("seed"))
+        low, high = centre - np.asarray(y.min("seed")), np.asarray(y.max("seed")) - centre
+        ax.errorbar(x, centre, yerr=np.abs([low, high]), zorder=3, **look)
+        return
+    look.pop("capsize", None)
+    ax.plot(x, np.asarray(y).reshape(x.size), zorder=4 if name == "optimum" else 2, **look)
+
+
+def _weight_axis(ax: "Axes", edge: float) -> None:
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+
+    ax.set_xscale("log")
+    ticks = [0.25, 0.5, 1, 2, 4, 10]
+    ax.xaxis.set_major_locator(FixedLocator([*ticks, edge]))
+    ax.xaxis.set_major_formatter(FixedFormatter([*(f"{t:g}" for t in ticks), "no bias\n($\\infty$)"]))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.axvspan(edge / 1.7, edge * 1.7, color="0.955", zorder=-1, linewidth=0)
+    ax.set_xlabel(r"weight of the bias, $\lambda_b/\lambda_b^*$")

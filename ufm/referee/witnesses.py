@@ -1,0 +1,136 @@
+"""The four witnesses of a campaign: each says what it has at every value of the swept field."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ufm.campaign import Campaign
+from ufm.catalogue import Theorem, find
+from ufm.compare import Comparison, compare
+from ufm.flow import simulate
+from ufm.optimum import solve
+from ufm.problem import Problem
+from ufm.record import Record, load, stack
+from ufm.referee.report import Progress, quiet
+from ufm.share import locate
+
+Ask = Callable[[Problem], Record]
+
+
+@dataclass(frozen=True, eq=False)
+class Witnesses:
+    """Records of one campaign, each with the swept field as a dimension.
+
+    theorem, optimum, measured are of the campaign's problem; flow is of its small rescaled one, so it has a theorem of
+    its own. live: networks trained just now, or None; notice: why there are none.
+    """
+
+    campaign: Campaign
+    theorem: Record
+    optimum: Record
+    flow_theorem: Record
+    flow: Record
+    measured: Record
+    live: Record | None = None
+    notice: str = ""
+
+    @property
+    def settled(self) -> tuple[float, ...]:
+        """Values at which the flow reached its steady state; it cannot at a critical value, where it relaxes as 1/t."""
+        steady = np.asarray(self.flow["settled"].values, dtype=bool)
+        return tuple(float(v) for v, ok in zip(self.flow.values[self.campaign.field].values, steady, strict=True) if ok)
+
+    def at(self, record: Record, values: Sequence[float]) -> Record:
+        """A record at some values of the swept field."""
+        return replace(record, values=record.values.sel({self.campaign.field: list(values)}))
+
+    def comparisons(self) -> dict[str, Comparison]:
+        """Each witness against the theorem; the flow where it settled."""
+        found = {
+            "optimum": compare(self.theorem, self.optimum),
+            "flow": compare(self.at(self.flow_theorem, self.settled), self.at(self.flow, self.settled)),
+            "measured": compare(self.theorem, self.measured),
+        }
+        if self.live is not None:
+            trained = [float(v) for v in self.live.values[self.campaign.field].values]
+            found["live"] = compare(self.at(self.theorem, trained), self.live)
+        return found
+
+
+def theorem_of(campaign: Campaign) -> Theorem:
+    """The statement that a campaign is about."""
+    (theorem,) = find(campaign.theorem)
+    return theorem
+
+
+def run_flows(campaign: Campaign, progress: Progress = quiet) -> Record:
+    """The ends of the campaign's gradient flows; `settled` is 1 where a flow reached its steady state."""
+    seed = campaign.flows().seed
+
+    def ask(problem: Problem) -> Record:
+        flow = simulate(problem, start=seed)
+        record = flow.record()
+        return replace(record, values=record.values.assign(settled=int(flow.status.steady)))
+
+    return _sweep(campaign, campaign.flow_problem(), ask, "gradient flows", progress)
+
+
+def run_networks(campaign: Campaign, progress: Progress = quiet, *, live: bool = False) -> Record:
+    """Train the networks of a campaign: the grid that is recorded, or the few of its live plan."""
+    from ufm.networks import Recipe
+    from ufm.networks import load as load_images
+    from ufm.networks.experiment import run_grid
+
+    plan = campaign.networks()
+    values, seeds = (plan.live.values, (plan.live.seed,)) if live else (campaign.values, plan.seeds)
+    what = f"{len(values) * len(seeds)} networks on {plan.images} (steps)"
+    return run_grid(
+        load_images(plan.images),
+        campaign.problem,
+        values,
+        seeds,
+        Recipe.from_dict(plan.recipe),
+        progress=lambda done, total: progress(what, done, total),
+    )
+
+
+def summon(
+    campaign: Campaign,
+    progress: Progress = quiet,
+    *,
+    train: bool = False,
+    recorded_flows: bool = False,
+) -> Witnesses:
+    """All four witnesses: theorem and optimum computed, flows run (or read), recorded networks read.
+
+    train: also train the networks of the live plan; where PyTorch cannot be had, `notice` says so.
+    """
+    theorem = theorem_of(campaign)
+    small = campaign.flow_problem()
+    records = locate("numerics", "records")
+    witnesses = Witnesses(
+        campaign=campaign,
+        theorem=_sweep(campaign, campaign.problem, theorem.predict, "theorem", quiet),
+        optimum=_sweep(campaign, campaign.problem, lambda p: solve(p).record(), "certified optima", progress),
+        flow_theorem=_sweep(campaign, small, theorem.predict, "theorem", quiet),
+        flow=load(records / campaign.flows().record) if recorded_flows else run_flows(campaign, progress),
+        measured=load(records / campaign.networks().record),
+        notice="" if train else "No networks were trained now; the recorded ones speak alone.",
+    )
+    if not train:
+        return witnesses
+    try:
+        return replace(witnesses, live=run_networks(campaign, progress, live=True))
+    except ImportError as error:
+        return replace(witnesses, notice=f"No networks were trained now, the recorded ones speak alone: {error}")
+
+
+def _sweep(campaign: Campaign, problem: Problem, ask: Ask, what: str, progress: Progress) -> Record:
+    """One record along the swept field."""
+    records = []
+    for done, value in enumerate(campaign.values):
+        progress(what, done, len(campaign.values))
+        records.append(ask(problem.replace(**{campaign.field: value})))
+    progress(what, len(campaign.values), len(campaign.values))
+    return stack(records, **{campaign.field: list(campaign.values)})
