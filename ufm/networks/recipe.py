@@ -21,13 +21,13 @@ class Recipe:
     hidden: tuple[int, ...] = (256, 256, 256)
     d: int = 64
     feature_scale: float | None = None
-    lr: float = 2e-3
+    lr: float = 3e-3
     betas: tuple[float, float] = (0.9, 0.99)
     eps: float = 1e-10
     batch: int = 250
-    steps: int = 1600
+    steps: int = 1200
     warm_up: float = 0.05
-    final_lr: float = 2e-3
+    final_lr: float = 5e-4
     checkpoints: int = 5
 
     def __post_init__(self) -> None:

@@ -1,0 +1,143 @@
+"""Experiments: networks trained over a grid of bias weights and seeds, side by side in processes, as one record."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import product
+from queue import Empty, Queue
+from typing import Any
+
+import numpy as np
+
+from ufm import encodings
+from ufm.errors import ProblemError, UfmError
+from ufm.measure import measure
+from ufm.networks.data import ImageSet
+from ufm.networks.recipe import Recipe
+from ufm.networks.training import Progress, Trained, train
+from ufm.problem import Problem, classes
+from ufm.record import Record, stack
+
+_POLL = 0.2  # seconds between looks at the reports of the workers
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One network to train; `reports` takes (index, steps done)."""
+
+    index: int
+    images: ImageSet
+    problem: Problem
+    recipe: Recipe
+    seed: int
+    reports: "Queue[tuple[int, int]] | None"
+
+
+def image_problem(images: ImageSet, t_rel: float, lam_b: float, codes: Any = None) -> Problem:
+    """The problem of these images with lam_W = t_rel/K and lam_H = t_rel/N: features and classifier of norm about 1.
+
+    Balanced one-hot codes then have the relative regularisation t_rel = K sqrt(n lam_W lam_H) for every K and n, so one
+    learning rate serves all. codes: m x K, one-hot by default.
+    """
+    if not 0 < t_rel < 1:
+        raise ProblemError("t_rel", t_rel, "give a number between 0 and 1; from 1 on the optimum is zero.")
+    targets = classes(encodings.available()["one_hot"](images.K) if codes is None else codes, images.counts.tolist())
+    return Problem(targets=targets, lam_W=t_rel / images.K, lam_H=t_rel / images.N, lam_b=lam_b)
+
+
+def run_grid(
+    images: ImageSet,
+    problem: Problem,
+    lam_b: Sequence[float],
+    seeds: Sequence[int],
+    recipe: Recipe | None = None,
+    *,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Record:
+    """Train one network for every pair of `lam_b` and `seeds`; a record with the dimensions (lam_b, seed, ...).
+
+    Workers are fresh processes with one torch thread each, so the numbers do not depend on how many there are;
+    `processes` None means one per available core. Like any use of fresh processes, a script that calls this keeps its
+    own work under `if __name__ == "__main__"`. progress(steps done, steps in all) is called while they work.
+    """
+    recipe = recipe or Recipe()
+    if not len(lam_b) or not len(seeds) or len(set(lam_b)) < len(lam_b) or len(set(seeds)) < len(seeds):
+        raise UfmError(f"lam_b = {list(lam_b)}, seeds = {list(seeds)}: give at least one of each, none twice.")
+    count = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    grid = list(product(lam_b, seeds))
+    context = multiprocessing.get_context("spawn")
+    with _reports(context, progress) as reports:
+        runs = [_Run(i, images, problem.replace(lam_b=v), recipe, s, reports) for i, (v, s) in enumerate(grid)]
+        with ProcessPoolExecutor(min(count, len(runs)), mp_context=context) as pool:
+            futures = [pool.submit(_work, run) for run in runs]
+            try:
+                _follow(futures, reports, progress, recipe.steps * len(runs))
+                records = [future.result() for future in futures]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    rows = [records[i : i + len(seeds)] for i in range(0, len(records), len(seeds))]
+    return stack([stack(row, seed=list(seeds)) for row in rows], lam_b=[float(v) for v in lam_b])
+
+
+def measured(trained: Trained, images: ImageSet) -> Record:
+    """The record of one trained network: every metric, the objective's value, and the history of both.
+
+    `history_value` and `history_nc1` have the dimension `step`. The provenance names images and recipe.
+    """
+    record = measure(trained.H, trained.labels, trained.W, trained.b, problem=trained.problem)
+    values = record.values.assign_coords(step=trained.history["step"])
+    values = values.assign({f"history_{k}": ("step", v) for k, v in trained.history.items() if k != "step"})
+    provenance = {
+        **record.provenance,
+        "images": images.name,
+        "source": images.source,
+        "recipe": trained.recipe.to_dict(),
+    }
+    return replace(record, values=values, seed=trained.seed, provenance=provenance)
+
+
+def _work(run: _Run) -> Record:
+    import torch
+
+    torch.set_num_threads(1)
+    reports = run.reports
+    report = None if reports is None else lambda done, _: reports.put((run.index, done))
+    return measured(train(run.images, run.problem, run.recipe, run.seed, report), run.images)
+
+
+def _follow(
+    futures: "list[Future[Record]]", reports: "Queue[tuple[int, int]] | None", progress: Progress | None, total: int
+) -> None:
+    """Wait for all runs, passing on what they report; the first failure ends the wait."""
+    done = np.zeros(len(futures), dtype=int)
+    waiting = True
+    while waiting:
+        finished, pending = wait(futures, timeout=_POLL, return_when=FIRST_EXCEPTION)
+        waiting = bool(pending) and not any(future.exception() for future in finished)
+        if reports is not None and progress is not None:
+            for index, steps in _drain(reports):
+                done[index] = steps
+            progress(int(done.sum()), total)
+
+
+def _drain(reports: "Queue[tuple[int, int]]") -> Iterator[tuple[int, int]]:
+    while True:
+        try:
+            yield reports.get_nowait()
+        except Empty:
+            return
+
+
+@contextmanager
+def _reports(context: Any, progress: Progress | None) -> "Iterator[Queue[tuple[int, int]] | None]":
+    """A queue that workers can reach, where somebody listens."""
+    if progress is None:
+        yield None
+        return
+    with context.Manager() as manager:
+        yield manager.Queue()
