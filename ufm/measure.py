@@ -104,9 +104,8 @@ def _of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray
     if codes.shape != (W.shape[0], split.K):
         raise UfmError(f"W has {W.shape[0]} rows and {split.K} classes are present, but the codes are {codes.shape}.")
     means, counts = split.class_means, split.counts
-    centred = split.within + np.repeat(split.deviations, counts, axis=1)
     values: Values = geometry_of(W, means, b)
-    values |= spectrum(W, split.mean, centred, np.ones(split.N), min(codes.shape))
+    values |= spectrum(W, split.mean, split.centred(), np.ones(split.N), codes.shape)
     values |= ncc.nearest_centre(split, W, b, codes)
     values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
     if W.shape[0] == split.K:
@@ -120,7 +119,7 @@ def _of_regression(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray, p
     N = H.shape[1]
     hbar = H.mean(axis=1)
     values: Values = {"classifier_norm": np.linalg.norm(W, axis=1), "bias": b, "bias_spread": bias.bias_spread(b)}
-    values |= spectrum(W, hbar, H - hbar[:, None], np.ones(N), min(Y.shape))
+    values |= spectrum(W, hbar, H - hbar[:, None], np.ones(N), Y.shape)
     return values | _invariants(problem, W, hbar, b, Y.mean(axis=1), N)
 
 

@@ -61,3 +61,17 @@ def frame_distance(G: np.ndarray, target: np.ndarray) -> float:
         raise UfmError(f"the Gram matrix is {G.shape}, the one it is compared with {target.shape}.")
     size, wanted = np.linalg.norm(G), np.linalg.norm(target)
     return float(np.linalg.norm(G / size - target / wanted)) if size > 0 else float("nan")
+
+
+def role_spread(H: np.ndarray, codes: np.ndarray) -> float:
+    """Largest distance of a column of H (d x K) to the mean of those with its code (m x K), over the largest norm.
+
+    Classes (or samples) with equal codes play one role; feature collapse gives them one feature [2305.16162].
+    """
+    _, first, role = np.unique(codes, axis=1, return_index=True, return_inverse=True)
+    sums = np.zeros((H.shape[0], first.size))
+    np.add.at(sums.T, np.ravel(role), H.T)
+    means = sums / np.bincount(np.ravel(role))
+    largest = float(np.max(np.linalg.norm(H, axis=0)))
+    spread = float(np.max(np.linalg.norm(H - means[:, np.ravel(role)], axis=0)))
+    return spread / largest if largest > 0 else 0.0

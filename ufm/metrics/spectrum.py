@@ -10,17 +10,18 @@ def singular_values(X: np.ndarray, count: int) -> np.ndarray:
 
 
 def spectrum(
-    W: np.ndarray, mean: np.ndarray, centred: np.ndarray, weight: np.ndarray, count: int
+    W: np.ndarray, mean: np.ndarray, centred: np.ndarray, weight: np.ndarray, shape: tuple[int, int]
 ) -> dict[str, np.ndarray]:
     """Singular values of X = W H D^{1/2}, where H = mean 1' + centred (d x j), D = diag(weight), centred @ weight = 0.
 
-    `singular_values`: of X; `singular_values_centred`: of W centred D^{1/2}; both `count` numbers, descending.
+    shape: (m, K) of the codes, or (m, N) of the targets. Descending, as many as these can have: `singular_values` of X,
+    min(m, K); `singular_values_centred` of W centred D^{1/2}, min(m, K - 1), since centring takes one rank away.
     `singular_value_mean`: sqrt(sum weight) ||W mean||, the length of the mean direction.
     """
     root = np.sqrt(weight)
     C, mu = W @ centred * root, W @ mean
     return {
-        "singular_values": singular_values(C + np.outer(mu, root), count),
-        "singular_values_centred": singular_values(C, count),
+        "singular_values": singular_values(C + np.outer(mu, root), min(shape)),
+        "singular_values_centred": singular_values(C, max(1, min(shape[0], shape[1] - 1))),
         "singular_value_mean": np.sqrt(np.sum(weight)) * np.linalg.norm(mu),
     }

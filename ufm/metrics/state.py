@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ufm.metrics.bias import bias_invariant, mean_invariant
-from ufm.metrics.geometry import cosines, gram, mean_cosine
+from ufm.metrics.geometry import cosines, gram, mean_cosine, role_spread
 from ufm.metrics.spectrum import spectrum
 
 # Named dimensions of each observable, for records; what is not here is a number.
@@ -15,7 +15,7 @@ DIMS: dict[str, tuple[str, ...]] = {
     "gram": ("class", "other_class"),
     "cosines": ("class", "other_class"),
     "singular_values": ("direction",),
-    "singular_values_centred": ("direction",),
+    "singular_values_centred": ("centred_direction",),
     "class_mean_norm": ("class",),
     "classifier_norm": ("target",),
     "bias": ("target",),
@@ -45,8 +45,9 @@ def observables(
     `gram`: Hbar'Hbar, `cosines`: their cosines (K x K), both uncentred; `cosine`: mean off-diagonal cosine;
     `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m);
     `singular_values`: of W H over all N samples, that is, of W Hbar diag(sqrt n_k) (r);
-    `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (r); `singular_value_mean`: sqrt(N) ||W hbar||;
-    `bias` (m); with lam_b `bias_invariant`, ||(1 + lam_b) b - (ybar - W hbar)||; with lam_H too `mean_invariant`,
+    `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (min(m, K-1)); `singular_value_mean`: sqrt(N) ||W hbar||;
+    `role_spread`: largest distance of a column of Hbar to the mean of those with its code, over the largest norm;
+    `bias` (m), `bias_gap`: ||b - ybar||; with lam_b `bias_invariant`, ||(1 + lam_b) b - (ybar - W hbar)||; with lam_H too `mean_invariant`,
     ||N lam_H hbar - rho W'(ybar - W hbar)||.
     """
     counts = np.asarray(counts, dtype=float)
@@ -54,17 +55,18 @@ def observables(
     hbar, ybar = class_means @ (counts / N), codes @ (counts / N)
     b = np.zeros(W.shape[0]) if b is None else b
     values = geometry_of(W, class_means, b)
-    values |= spectrum(W, hbar, class_means - hbar[:, None], counts, min(codes.shape))
+    values |= spectrum(W, hbar, class_means - hbar[:, None], counts, codes.shape)
+    values |= {"bias_gap": np.linalg.norm(b - ybar), "role_spread": role_spread(class_means, codes)}
     return {k: np.asarray(v) for k, v in (values | invariants(W, hbar, b, ybar, lam_H, lam_b, int(N))).items()}
 
 
 def geometry_of(W: np.ndarray, class_means: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray | float]:
     """Gram matrix, cosines and norms of class means (d x K), row norms of W (m x d), and b (m)."""
     angles = cosines(class_means)
-    return {
+    pairs = {"cosine": mean_cosine(angles)} if class_means.shape[1] > 1 else {}
+    return pairs | {
         "gram": gram(class_means),
         "cosines": angles,
-        "cosine": mean_cosine(angles),
         "class_mean_norm": np.linalg.norm(class_means, axis=0),
         "classifier_norm": np.linalg.norm(W, axis=1),
         "bias": b,
