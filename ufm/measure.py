@@ -106,6 +106,7 @@ def _of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray
     means, counts = split.class_means, split.counts
     values: Values = geometry_of(W, means, b)
     values |= spectrum(W, split.mean, split.centred(), np.ones(split.N), codes.shape)
+    values |= {"bias_gap": np.linalg.norm(b - codes @ (counts / split.N)), "role_spread": geometry.role_spread(means, codes)}
     values |= ncc.nearest_centre(split, W, b, codes)
     values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
     if W.shape[0] == split.K:
@@ -119,6 +120,7 @@ def _of_regression(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray, p
     N = H.shape[1]
     hbar = H.mean(axis=1)
     values: Values = {"classifier_norm": np.linalg.norm(W, axis=1), "bias": b, "bias_spread": bias.bias_spread(b)}
+    values |= {"bias_gap": np.linalg.norm(b - Y.mean(axis=1)), "role_spread": geometry.role_spread(H, Y)}
     values |= spectrum(W, hbar, H - hbar[:, None], np.ones(N), Y.shape)
     return values | _invariants(problem, W, hbar, b, Y.mean(axis=1), N)
 

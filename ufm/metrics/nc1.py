@@ -17,40 +17,45 @@ def nc1(split: Split, weighting: str = "samples") -> float:
     over the s_i above round-off. inf where all class means coincide but samples do not (the bare pseudo-inverse would
     give 0 there), nan where all samples coincide.
     """
-    U, s = _between(split, weighting)
-    if s.size == 0:
+    M = _between(split, weighting)
+    U, s, _ = np.linalg.svd(M, full_matrices=False)
+    keep = s > max(split.resolution, max(M.shape) * float(np.finfo(float).eps) * float(s[0]))
+    if not np.any(keep):
         return _over_zero(split)
-    weights = split.class_weights(weighting) / split.counts
-    power = np.sum(((U.T @ split.within) / s[:, None]) ** 2, axis=0)
-    return float(split.sum_by_class(power) @ weights) / split.K
+    power = np.sum(((U[:, keep].T @ split.within) / s[keep, None]) ** 2, axis=0)
+    return float(split.sum_by_class(power) @ (split.class_weights(weighting) / split.counts)) / split.K
 
 
 def nc1_ratio(split: Split, weighting: str = "samples") -> float:
     """Ratio of traces tr Sigma_W / tr Sigma_B [tirer2022, section 3; yaras2022], never negative.
 
-    It sees the within-class parts outside the span of the class means, which the pseudo-inverse form does not.
+    It sees the within-class parts outside the span of the class means, which the pseudo-inverse form does not. inf and
+    nan as there.
     """
-    _, s = _between(split, weighting)
-    if s.size == 0:
+    scatter = _scatter(split, weighting)
+    if scatter == 0:
         return _over_zero(split)
-    return float(split.within_variances() @ split.class_weights(weighting)) / float(np.sum(s**2))
+    return float(split.within_variances() @ split.class_weights(weighting)) / scatter
 
 
 def nc1_per_class(split: Split) -> np.ndarray:
     """Per class tr Sigma_k / tr Sigma_B, Sigma_k the covariance of class k, Sigma_B weighted by samples (K)."""
-    _, s = _between(split, "samples")
-    if s.size == 0:
+    scatter = _scatter(split, "samples")
+    if scatter == 0:
         return np.full(split.K, _over_zero(split))
-    return split.within_variances() / np.sum(s**2)
+    return split.within_variances() / scatter
 
 
-def _between(split: Split, weighting: str) -> tuple[np.ndarray, np.ndarray]:
-    """Left singular vectors (d x r) and values (r) of (hbar_k - hbar) sqrt(pi_k), those above round-off."""
+def _between(split: Split, weighting: str) -> np.ndarray:
+    """Columns (hbar_k - hbar) sqrt(pi_k), whose outer product is Sigma_B (d x K)."""
     pi = split.class_weights(weighting)
-    M = (split.deviations - (split.deviations @ pi)[:, None]) * np.sqrt(pi)
-    U, s, _ = np.linalg.svd(M, full_matrices=False)
-    floor = max(split.resolution, max(M.shape) * float(np.finfo(float).eps) * float(s[0]))
-    return U[:, s > floor], s[s > floor]
+    return (split.deviations - (split.deviations @ pi)[:, None]) * np.sqrt(pi)
+
+
+def _scatter(split: Split, weighting: str) -> float:
+    """Trace of Sigma_B; exactly 0 where the class means coincide to round-off."""
+    squares = np.sum(_between(split, weighting) ** 2, axis=0)
+    return float(np.sum(squares)) if np.any(squares > split.resolution**2) else 0.0
 
 
 def _over_zero(split: Split) -> float:

