@@ -50,8 +50,9 @@ def to_numpy(x: Array) -> np.ndarray:
     """Any backend's array as a NumPy array on the host."""
     if is_numpy_array(x) or not hasattr(x, "shape"):
         return np.asarray(x)
-    if hasattr(x, "detach"):
-        x = x.detach()
     if hasattr(x, "get") and not hasattr(x, "numpy"):  # CuPy copies to the host with .get()
         return x.get()
-    return np.asarray(to_device(x, "cpu"))
+    if hasattr(x, "detach"):
+        return np.asarray(to_device(x.detach(), "cpu"))
+    host = array_namespace(x).__array_namespace_info__().default_device()
+    return np.asarray(to_device(x, host))

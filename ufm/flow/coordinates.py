@@ -101,7 +101,7 @@ def _in_span(
 def _choose(problem: Problem, start: State, mode: Mode, collapsed: bool) -> str:
     K = problem.targets.columns.shape[1]
     reduced = start.H.shape[0] + min(problem.m + 1, K)  # columns after rotation, at most
-    saves = problem.N > reduced
+    saves = reduced < problem.N
     best = "collapsed" if collapsed else "samples" if saves and problem.loss == "mse" else "full"
     if mode == "auto" or mode == best:
         return best

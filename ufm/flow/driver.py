@@ -2,20 +2,19 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
 from ufm.arrays import Array
-from ufm.flow.field import Field
+from ufm.flow.control import Control, Norms, norm, norms
 from ufm.flow.saver import Saver
 from ufm.flow.spectrum import fastest_rate
 from ufm.flow.status import Status
 from ufm.flow.steady import Decay, Rest, at_rest
 from ufm.flow.step import Stepper
 
-SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 LOOK_EVERY = 8  # accepted steps between looks at the fastest rate and at rest
 LONG = 1000.0  # in units of 1 / least weight: when a decay that is still not exponential is called algebraic
 
@@ -36,141 +35,143 @@ class Run:
     t: float
     y: Array
     status: Status
-    decay: Decay
+    gradient_norm: float
+    rate: float | None
     steps: int
     rejected: int
     evaluations: int
-    rate: float | None
 
 
+@np.errstate(over="ignore", invalid="ignore")  # a step too long overflows, is rejected, and is no news
 def integrate(
     stepper: Stepper,
     y: Array,
     *,
     t1: float | None,
-    rtol: float,
-    atol: float,
+    control: Control,
     rest: Rest,
     max_steps: int,
     saver: Saver,
     progress: Callable[[Progress], None] | None,
 ) -> Run:
-    """From y at t = 0 to t1, or to rest.
-
-    A step is accepted when, for the classifier (b and the layers) and for the features alike, the Euclidean norm of
-    the estimated error is at most atol + rtol * norm: a choice that no rotation changes, so that reduced and full flows
-    take the same steps. Steps are also kept where the tableau damps the fastest mode (see Tableau.damps).
-    """
-    with np.errstate(over="ignore", invalid="ignore"):  # a step too long overflows, is rejected, and is no news
-        return _integrate(stepper, y, t1, rtol, atol, rest, max_steps, saver, progress)
-
-
-def _integrate(
-    stepper: Stepper,
-    y: Array,
-    t1: float | None,
-    rtol: float,
-    atol: float,
-    rest: Rest,
-    max_steps: int,
-    saver: Saver,
-    progress: Callable[[Progress], None] | None,
-) -> Run:
-    field, tableau, decay = stepper.field, stepper.tableau, Decay()
-    slope, norms = field(y), _norms(field, y)
-    gradient, evaluations, steps, rejected, t = _norm(slope), 1, 0, 0, 0.0
-    decay.add(t, gradient)
-    saver.take(t, y)
-
-    def run(status: Status) -> Run:
-        saver.finish(t, y)
-        return Run(t, y, status, decay, steps, rejected, evaluations, decay.rate())
-
-    def status_at(final: bool) -> Status | None:
-        norm = math.hypot(*norms)
-        bias_rate = (field.bias_rate or 0.0) * _norm(y[: field.m])
-        return at_rest(rest, decay, norm, cap_rate * max(norm, rest.scale) + bias_rate, final=final)
-
-    if not math.isfinite(gradient):
-        return run(Status.DIVERGED)
-    implicit = stepper.implicit is not None
-    cap_rate = fastest_rate(field, y, slope, slope, implicit_bias=implicit, iterations=4)
-    evaluations += 4
-    if t1 is None and (found := status_at(final=False)) is not None:
-        return run(found)
-    h = first = 0.01 * max(math.hypot(*norms), rest.scale) / gradient if gradient > 0 else t1 or 1.0
-    order, previous, next_look, look_algebraic = tableau.embedded_order + 1, 1.0, LOOK_EVERY, _long(rest, cap_rate)
-    while steps < max_steps:
-        if cap_rate > 0:
-            h = min(h, tableau.damps / (1.1 * cap_rate))
-        stop = min(saver.next_time, math.inf if t1 is None else t1)
-        hits = t + h >= stop * (1 - 4 * rest.eps)
-        trial = stop - t if hits else h if t + 2 * h < stop else (stop - t) / 2
-        new, error, new_slope = stepper(y, slope, trial)
-        evaluations += stepper.evaluations
-        new_norms = _norms(field, new)
-        size = _relative_error(field, error, norms, new_norms, rtol, atol)
-        if not size <= 1:  # NaN too
-            rejected += 1
-            h = trial * (max(SHRINK, SAFETY * size ** (-1 / order)) if math.isfinite(size) else SHRINK)
-            if h <= 4 * rest.eps * max(t, first * 1e-6):
-                return run(Status.DIVERGED)
-            continue
-        t, y, norms, steps = stop if hits else t + trial, new, new_norms, steps + 1
-        if new_slope is None:
-            new_slope, evaluations = field(y), evaluations + 1
-        slope, gradient = new_slope, _norm(new_slope)
-        factor = SAFETY * max(size, 1e-10) ** (-0.7 / order) * previous ** (0.4 / order)
-        grown = trial * min(GROW, max(SHRINK, factor))
-        h, previous = max(grown, h) if trial < h else grown, max(size, 1e-4)
-        decay.add(t, gradient)
-        if t >= saver.next_time:
-            saver.take(t, y)
-        if t1 is not None and t >= t1:
-            return run(status_at(final=True) or Status.UNSETTLED)
-        if steps >= next_look:
-            next_look = steps + LOOK_EVERY
-            cap_rate = fastest_rate(field, y, slope, error, implicit_bias=implicit, iterations=2)
-            evaluations += 2
-            if t1 is None and (found := status_at(final=False)) is not None:
-                return run(found)
-            if t1 is None and t >= look_algebraic:
-                look_algebraic = 2 * t
-                if decay.looks_algebraic():
-                    return run(Status.ALGEBRAIC)
+    """From y at t = 0 to t1, or without t1 to rest."""
+    loop = _Loop(stepper, control, rest, saver, t1, y)
+    status = loop.begin()
+    while status is None:
+        if loop.steps >= max_steps:
+            status = Status.MAX_STEPS
+        elif not loop.step():
+            status = Status.DIVERGED if loop.too_short() else None
+        elif t1 is not None and loop.t >= t1:
+            status = loop.rested(final=True) or Status.UNSETTLED
+        elif loop.steps % LOOK_EVERY == 0:
+            status = loop.look()
             if progress is not None:
-                progress(Progress(_fraction(t, t1, rest, decay, math.hypot(*norms)), t, steps, gradient))
-    return run(Status.MAX_STEPS)
+                progress(loop.report())
+    saver.finish(loop.t, loop.y)
+    gradient, rate = loop.decay.gradient[-1], loop.decay.rate()
+    return Run(loop.t, loop.y, status, gradient, rate, loop.steps, loop.rejected, loop.evaluations)
 
 
-def _norm(x: Array) -> float:
-    return math.sqrt(float(x @ x))
+@dataclass(eq=False)
+class _Loop:
+    """What changes from step to step."""
 
+    stepper: Stepper
+    control: Control
+    rest: Rest
+    saver: Saver
+    t1: float | None
+    y: Array
+    t: float = 0.0
+    steps: int = 0
+    rejected: int = 0
+    evaluations: int = 0
+    decay: Decay = field(default_factory=Decay)
+    slope: Array = None
+    norms: Norms = (0.0, 0.0)
+    h: float = 0.0
+    first_h: float = 0.0
+    size: float = 1.0  # of the last accepted step's error
+    error: Array = None
+    fastest: float = 0.0
+    next_algebraic: float = 0.0
 
-def _norms(field: Field, y: Array) -> tuple[float, float]:
-    """Norms of the classifier (with b) and of the features."""
-    cut = field.classifier.stop
-    return _norm(y[:cut]), _norm(y[cut:])
+    def begin(self) -> Status | None:
+        """Slope, first step length and fastest rate at t = 0; a status if there is nothing to do."""
+        right_hand_side = self.stepper.field
+        self.slope, self.norms = right_hand_side(self.y), norms(right_hand_side, self.y)
+        self.error, self.evaluations = self.slope, 1
+        gradient = norm(self.slope)
+        self.decay.add(0.0, gradient)
+        self.saver.take(0.0, self.y)
+        if not math.isfinite(gradient):
+            return Status.DIVERGED
+        self._measure_fastest(iterations=4)
+        self.h = 0.01 * max(math.hypot(*self.norms), self.rest.scale) / gradient if gradient > 0 else self.t1 or 1.0
+        self.first_h = self.h
+        self.next_algebraic = LONG / (self.rest.least_weight or self.fastest / 10 or 1.0)
+        return self.rested(final=False) if self.t1 is None and not self.saver.pending else None
 
+    def step(self) -> bool:
+        """Try one step; whether it was accepted."""
+        h = min(self.h, self.control.longest(self.fastest))
+        stop = min(self.saver.next_time, math.inf if self.t1 is None else self.t1)
+        hits = self.t + h >= stop * (1 - 4 * self.rest.eps)
+        trial = stop - self.t if hits else h if self.t + 2 * h < stop else (stop - self.t) / 2
+        right_hand_side = self.stepper.field
+        y, error, slope = self.stepper(self.y, self.slope, trial)
+        self.evaluations += self.stepper.evaluations
+        new_norms = norms(right_hand_side, y)
+        size = self.control.size(norms(right_hand_side, error), self.norms, new_norms)
+        if size > 1:
+            self.rejected, self.h = self.rejected + 1, self.control.shrunk(trial, size)
+            return False
+        if slope is None:
+            slope, self.evaluations = right_hand_side(y), self.evaluations + 1
+        grown = self.control.grown(trial, size, self.size)
+        self.h = max(grown, h) if trial < h else grown  # a step cut short to hit a time says little about the next
+        self.t, self.y, self.slope, self.norms = stop if hits else self.t + trial, y, slope, new_norms
+        self.size, self.error, self.steps = size, error, self.steps + 1
+        self.decay.add(self.t, norm(slope))
+        if self.t >= self.saver.next_time:
+            self.saver.take(self.t, self.y)
+        return True
 
-def _relative_error(
-    field: Field, error: Array, old: tuple[float, float], new: tuple[float, float], rtol: float, atol: float
-) -> float:
-    return max(
-        e / (atol + rtol * max(a, b)) if math.isfinite(e) and math.isfinite(b) else math.inf
-        for e, a, b in zip(_norms(field, error), old, new, strict=True)
-    )
+    def too_short(self) -> bool:
+        """Whether the step has fallen below what t can resolve."""
+        return self.h <= 4 * self.rest.eps * max(self.t, 1e-6 * self.first_h)
 
+    def look(self) -> Status | None:
+        """Measure the fastest rate again; without t1 see whether the flow is at rest, or never will be."""
+        self._measure_fastest(iterations=2)
+        if self.t1 is not None or self.saver.pending:
+            return None
+        if self.t >= self.next_algebraic:
+            self.next_algebraic = 2 * self.t
+            if self.decay.looks_algebraic():
+                return Status.ALGEBRAIC
+        return self.rested(final=False)
 
-def _long(rest: Rest, cap_rate: float) -> float:
-    return LONG / (rest.least_weight or cap_rate / 10 or math.inf)
+    def rested(self, *, final: bool) -> Status | None:
+        """STEADY or ROUNDOFF, or None; see `at_rest`."""
+        state, rate = math.hypot(*self.norms), self.stepper.field.bias_rate or 0.0
+        largest = self.fastest * max(state, self.rest.scale) + rate * norm(self.y[: self.stepper.field.m])
+        return at_rest(self.rest, self.decay, state, largest, final=final)
 
+    def report(self) -> Progress:
+        """For the callback."""
+        first, now = self.decay.gradient[0], self.decay.gradient[-1]
+        if self.t1 is not None:
+            fraction = self.t / self.t1
+        else:
+            target = self.rest.target(math.hypot(*self.norms)) or self.rest.gtol * first
+            fraction = math.log(first / now) / math.log(first / target) if now > 0 and 0 < target < first else 1.0
+        return Progress(min(1.0, max(0.0, fraction)), self.t, self.steps, now)
 
-def _fraction(t: float, t1: float | None, rest: Rest, decay: Decay, norm: float) -> float:
-    if t1 is not None:
-        return t / t1
-    first, now = decay.gradient[0], decay.gradient[-1]
-    target = rest.target(norm) or rest.gtol * first
-    if not 0 < target < first or now <= 0:
-        return 1.0
-    return min(1.0, max(0.0, math.log(first / now) / math.log(first / target)))
+    def _measure_fastest(self, iterations: int) -> None:
+        implicit = self.stepper.implicit is not None
+        self.fastest = fastest_rate(
+            self.stepper.field, self.y, self.slope, self.error, implicit_bias=implicit, iterations=iterations
+        )
+        self.evaluations += iterations

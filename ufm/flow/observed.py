@@ -46,4 +46,3 @@ def observed(problem: Problem, at: Coordinates, y: Array) -> Labelled:
 def stacked(rows: list[Labelled]) -> Labelled:
     """The same observables along a first dimension `t`."""
     return {name: (("t", *dims), np.stack([row[name][1] for row in rows])) for name, (dims, _) in rows[0].items()}
-

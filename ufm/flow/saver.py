@@ -1,6 +1,7 @@
 """States saved on the way: at given times, or at log-spaced ones of which there need be no last."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,10 +12,10 @@ from ufm.errors import ProblemError
 
 @dataclass(eq=False)
 class Saver:
-    """Keeps flat states at t = 0, at `times`, and at the end.
+    """Keeps flat states at `times`, or with a `capacity` at t = 0, at log-spaced times, and at the end.
 
-    Without `times` and with a `capacity` the times are geometric from `first`: whenever there are too many, every
-    other one is dropped and the ratio squared, so at most `capacity` states remain, evenly spaced in log t.
+    The latter are geometric from `first`: whenever there are too many, every other one is dropped and the ratio
+    squared, so that at most `capacity` and the end remain, evenly spaced in log t.
     """
 
     times: list[float]
@@ -25,12 +26,14 @@ class Saver:
     y: list[Array] = field(default_factory=list)
     next_time: float = 0.0
 
+    @property
+    def pending(self) -> bool:
+        """Whether some of `times` lie ahead."""
+        return bool(self.times) and self.next_time < math.inf
+
     def take(self, t: float, y: Array) -> None:
         """Save the state of time t, and say when the next one is due."""
-        if not self.times and not self.capacity:
-            self.next_time = math.inf
-            return
-        if t == 0 or t in self.times or self.capacity:
+        if self.capacity or t in self.times:
             self.t.append(t)
             self.y.append(y)
         if self.capacity:
@@ -43,16 +46,16 @@ class Saver:
             self.next_time = next((s for s in self.times if s > t), math.inf)
 
     def finish(self, t: float, y: Array) -> None:
-        """Save the last state, if anything is saved at all."""
-        if (self.times or self.capacity) and self.t[-1] < t:
+        """Save the last state, if times are log-spaced."""
+        if self.capacity and self.t[-1] < t:
             self.t.append(t)
             self.y.append(y)
 
 
-def saver_of(save: object, t1: float | None, unit: float) -> Saver:
+def saver_of(save: object, t1: float | None, unit: Callable[[], float]) -> Saver:
     """The saver that `save` asks for: None, a number of log-spaced times, or an array of times in (0, t1].
 
-    unit: 1 / the fastest rate at the start; the first log-spaced time is a hundredth of it.
+    unit: gives 1 / the fastest rate at the start; the first log-spaced time is a hundredth of it.
     """
     if save is None:
         return Saver([])
@@ -60,8 +63,8 @@ def saver_of(save: object, t1: float | None, unit: float) -> Saver:
         if save < 4:
             raise ProblemError("save", save, "give at least 4 log-spaced times, an array of times, or None.")
         if t1 is None:
-            return Saver([], capacity=int(save) - 1, first=unit / 100)
-        return Saver([*np.geomspace(min(unit / 100, t1 / 100), t1, int(save) - 1).tolist()[:-1], t1])
+            return Saver([], capacity=int(save) - 1, first=unit() / 100)
+        return Saver([0.0, *np.geomspace(min(unit(), t1) / 100, t1, int(save) - 1).tolist()[:-1], t1])
     try:
         times = np.asarray(save, dtype=float)
     except (TypeError, ValueError):

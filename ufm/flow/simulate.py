@@ -9,9 +9,11 @@ import numpy as np
 
 from ufm.arrays import Array, Backend, array_namespace, namespace_of
 from ufm.errors import ProblemError, UfmError
+from ufm.flow.control import Control
 from ufm.flow.coordinates import Coordinates, Mode, coordinates
 from ufm.flow.driver import Progress, Run, integrate
-from ufm.flow.integrators import Tableau, integrator as find_integrator
+from ufm.flow.integrators import Tableau
+from ufm.flow.integrators import integrator as find_integrator
 from ufm.flow.observed import observed, stacked
 from ufm.flow.saver import saver_of
 from ufm.flow.spectrum import fastest_rate
@@ -79,8 +81,8 @@ class Flow:
 
     @property
     def distance(self) -> float | None:
-        """Estimated distance to the limit; None while no exponential decay has been seen."""
-        return self.gradient_norm / self.rate if self.rate else None
+        """Estimated distance to the limit; None where no exponential decay has been seen."""
+        return self.gradient_norm / self.rate if self.rate and self.status is not Status.ALGEBRAIC else None
 
     def record(self) -> Record:
         """The observables at the end, with their time, as a Record; errors: second order for the value."""
@@ -124,7 +126,8 @@ def simulate(
     rtol, atol: accepted error of a step relative to the norms of the classifier and of the features, and absolute
     (default rtol/1000 of the data's own scale). gtol: the remaining distance to the limit, relative to the norm of the
     state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is, squared loss; explicit
-    otherwise) or a name of `ufm.flow.integrators`. save: times, or how many log-spaced ones (at most, without t1).
+    otherwise) or a name of `ufm.flow.integrators`. save: times, all of which are reached, or how many log-spaced ones
+    from 0 to the end (at most, without t1).
     mode: "auto" takes the smallest coordinates that lose nothing; "full", "samples", "collapsed" insist.
     backend: "auto" is that of the start's arrays, or for a seed CuPy where a device answers, else NumPy.
     progress: called with a Progress every few steps.
@@ -141,15 +144,12 @@ def simulate(
     scale = float(np.linalg.norm(problem.targets.columns * np.sqrt(problem.targets.multiplicity))) ** (1 / problem.p)
     weights = [w for w in map(float, (*problem.lam_W, problem.lam_H)) if w > 0]
     rest = Rest(gtol, min(weights, default=0.0), scale, eps)
-    slope = at.field(y)
-    unit = 1 / (fastest_rate(at.field, y, slope, slope, implicit_bias=False, iterations=4) or 1.0)
-    saver = saver_of(save, t1, unit)
+    saver = saver_of(save, t1, lambda: _time_scale(at, y))
     run = integrate(
         stepper(at.field, tableau, y),
         y,
         t1=None if t1 is None else float(t1),
-        rtol=rtol,
-        atol=1e-3 * rtol * scale if atol is None else atol,
+        control=Control(tableau, rtol, 1e-3 * rtol * scale if atol is None else atol),
         rest=rest,
         max_steps=max_steps,
         saver=saver,
@@ -159,14 +159,13 @@ def simulate(
         raise UfmError(run.status.value)
     provenance = _provenance(run, tableau, at, rtol, gtol, start if isinstance(start, State) else None)
     path = Path(problem, np.asarray(saver.t), at, tuple(saver.y), seed, provenance) if saver.t else None
-    gradient = run.decay.gradient[-1]
     return Flow(
         problem,
         run.t,
         at.state(run.y),
         run.status,
         path,
-        gradient,
+        run.gradient_norm,
         run.rate,
         run.steps,
         run.rejected,
@@ -184,6 +183,13 @@ def _start(problem: Problem, start: Any, backend: Backend) -> tuple[State, int |
         return checked(problem, _floating(state)), None
     seed = None if isinstance(start, np.random.Generator) else start
     return checked(problem, on_backend(namespace_of(backend), random_start(problem, start))), seed
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _time_scale(at: Coordinates, y: Array) -> float:
+    """1 / the fastest rate at the start, or 1 where there is none."""
+    slope = at.field(y)
+    return 1 / (fastest_rate(at.field, y, slope, slope, implicit_bias=False, iterations=4) or 1.0)
 
 
 def _floating(state: State) -> State:

@@ -7,7 +7,7 @@ from ufm.flow.field import Field
 
 
 def fastest_rate(field: Field, y: Array, slope: Array, v: Array, *, implicit_bias: bool, iterations: int) -> float:
-    """The largest |rate|, by `iterations` iterations on v: a slight underestimate; with implicit_bias the bias is held fixed.
+    """The largest |rate| by so many power iterations on v, a slight underestimate; with implicit_bias at fixed bias.
 
     slope: dy/dt at y. Differences of the right-hand side replace the Jacobian: half the digits, one is enough. A step's
     error estimate is the best v, since it is where the fast modes show; and it makes the answer the same in all

@@ -22,9 +22,9 @@ class State:
     Arrays of one backend, all on one device. A single matrix is accepted for W.
     """
 
-    W: tuple[Array, ...]
+    W: Array | tuple[Array, ...]  # always the tuple once made
     H: Array
-    b: Array | None = None
+    b: Array = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "W", tuple(self.W) if isinstance(self.W, tuple | list) else (self.W,))

@@ -10,12 +10,12 @@ class Status(Enum):
     UNSETTLED = "The gradient is above gtol at t1; raise t1, or leave it out to run to the steady state."
     ALGEBRAIC = (
         "The gradient decays like a power of t, not exponentially: some mode is marginal, as the mean mode is at "
-        "lam_b = lam_b*. No time brings it within gtol; give t1 and compare with the law s_0 = N/(2 rho t)."
+        "lam_b = lam_b*. No time brings it within gtol; give t1 and compare with its law, there s_0 ~ N/(2 rho t)."
     )
     ROUNDOFF = "The gradient stopped at round-off, above what gtol asks of the slowest mode; loosen gtol."
     MAX_STEPS = "max_steps was reached before the steady state; raise max_steps, loosen rtol, or give a t1."
     DIVERGED = (
-        "The state stopped being finite, or the step fell below round-off: start smaller. The last finite state is kept."
+        "The state stopped being finite or the step fell below round-off; start smaller. The last finite state is kept."
     )
 
     @property

@@ -49,7 +49,7 @@ class Decay:
         """
         norms, now = np.asarray(self.gradient), self.gradient[-1]
         above = np.flatnonzero(norms >= 10 * now)
-        if now == 0 or above.size == 0:
+        if not 0 < now < math.inf or above.size == 0:
             return None
         spans = [int(above[-1]), int(np.argmax(norms))]
         return min(math.log(self.gradient[i] / now) / (self.t[-1] - self.t[i]) for i in spans)
