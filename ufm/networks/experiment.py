@@ -2,12 +2,13 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+import tempfile
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import product
-from queue import Empty, Queue
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,19 +22,19 @@ from ufm.networks.training import Progress, Trained, train
 from ufm.problem import Problem, classes
 from ufm.record import Record, stack
 
-_POLL = 0.2  # seconds between looks at the reports of the workers
+_POLL = 0.2  # seconds between looks at the ledger
 
 
 @dataclass(frozen=True, eq=False)
 class _Run:
-    """One network to train; `reports` takes (index, steps done)."""
+    """One network to train; workers write the steps done into `ledger`, a file of one integer per run, at `index`."""
 
     index: int
     images: ImageSet
     problem: Problem
     recipe: Recipe
     seed: int
-    reports: "Queue[tuple[int, int]] | None"
+    ledger: Path
 
 
 def image_problem(images: ImageSet, t_rel: float, lam_b: float, codes: Any = None) -> Problem:
@@ -67,16 +68,23 @@ def run_grid(
     recipe = recipe or Recipe()
     if not len(lam_b) or not len(seeds) or len(set(lam_b)) < len(lam_b) or len(set(seeds)) < len(seeds):
         raise UfmError(f"lam_b = {list(lam_b)}, seeds = {list(seeds)}: give at least one of each, none twice.")
-    count = processes or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     grid = list(product(lam_b, seeds))
-    context = multiprocessing.get_context("spawn")
-    with _reports(context, progress) as reports:
-        runs = [_Run(i, images, problem.replace(lam_b=v), recipe, s, reports) for i, (v, s) in enumerate(grid)]
-        with ProcessPoolExecutor(min(count, len(runs)), mp_context=context) as pool:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Path(folder) / "steps"
+        np.zeros(len(grid), np.int64).tofile(ledger)
+        runs = [_Run(i, images, problem.replace(lam_b=v), recipe, s, ledger) for i, (v, s) in enumerate(grid)]
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(min(processes or cores, len(runs)), mp_context=context) as pool:
             futures = [pool.submit(_work, run) for run in runs]
             try:
-                _follow(futures, reports, progress, recipe.steps * len(runs))
+                _follow(futures, ledger, progress, recipe.steps * len(runs))
                 records = [future.result() for future in futures]
+            except BrokenProcessPool:
+                raise UfmError(
+                    "a training process died before it was done: out of memory, killed, or started by a script that "
+                    'does not keep its own work under `if __name__ == "__main__"`.'
+                ) from None
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -105,39 +113,19 @@ def _work(run: _Run) -> Record:
     import torch
 
     torch.set_num_threads(1)
-    reports = run.reports
-    report = None if reports is None else lambda done, _: reports.put((run.index, done))
+    steps = np.memmap(run.ledger, np.int64, mode="r+")
+
+    def report(done: int, _: int) -> None:
+        steps[run.index] = done
+
     return measured(train(run.images, run.problem, run.recipe, run.seed, report), run.images)
 
 
-def _follow(
-    futures: "list[Future[Record]]", reports: "Queue[tuple[int, int]] | None", progress: Progress | None, total: int
-) -> None:
-    """Wait for all runs, passing on what they report; the first failure ends the wait."""
-    done = np.zeros(len(futures), dtype=int)
+def _follow(futures: "list[Future[Record]]", ledger: Path, progress: Progress | None, total: int) -> None:
+    """Wait for all runs, passing on the steps they have done; the first failure ends the wait."""
     waiting = True
     while waiting:
         finished, pending = wait(futures, timeout=_POLL, return_when=FIRST_EXCEPTION)
         waiting = bool(pending) and not any(future.exception() for future in finished)
-        if reports is not None and progress is not None:
-            for index, steps in _drain(reports):
-                done[index] = steps
-            progress(int(done.sum()), total)
-
-
-def _drain(reports: "Queue[tuple[int, int]]") -> Iterator[tuple[int, int]]:
-    while True:
-        try:
-            yield reports.get_nowait()
-        except Empty:
-            return
-
-
-@contextmanager
-def _reports(context: Any, progress: Progress | None) -> "Iterator[Queue[tuple[int, int]] | None]":
-    """A queue that workers can reach, where somebody listens."""
-    if progress is None:
-        yield None
-        return
-    with context.Manager() as manager:
-        yield manager.Queue()
+        if progress is not None:
+            progress(int(np.fromfile(ledger, np.int64).sum()), total)
