@@ -133,7 +133,9 @@ def test_regression_shrinks_the_centred_targets():
 @pytest.mark.parametrize("lam_b", [0.0, 0.3, math.inf])
 def test_narrow_widths_say_what_is_known(width, lam_b):
     rng = np.random.default_rng(5)
-    problem = Problem(targets=classes(rng.standard_normal((5, 6)), [3, 1, 4, 1, 5, 9]), lam_W=0.01, lam_H=0.01, lam_b=lam_b)
+    problem = Problem(
+        targets=classes(rng.standard_normal((5, 6)), [3, 1, 4, 1, 5, 9]), lam_W=0.01, lam_H=0.01, lam_b=lam_b
+    )
     wide, narrow = solve(problem), solve(problem.replace(width=width))
     assert narrow.certificate.rank <= width < wide.certificate.rank
     assert narrow.W[0].shape == (5, width)
@@ -167,7 +169,9 @@ def _descend(problem, width, seed):
     start = rng.standard_normal(m * width + width * K + m)
     if not problem.has_bias:
         start[-m:] = 0
-    return minimize(fun, start, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-10}).fun
+    return minimize(
+        fun, start, jac=True, method="L-BFGS-B", options={"maxiter": 5000, "ftol": 1e-15, "gtol": 1e-10}
+    ).fun
 
 
 @pytest.mark.parametrize(("lam_W", "lam_H"), [(0.0, 0.1), (0.1, 0.0), (0.0, 0.0)])
@@ -176,7 +180,8 @@ def test_vanishing_weights_are_said_not_crashed(lam_W, lam_H, lam_b):
     problem = Problem(targets=classes(encodings.one_hot(3), [2, 3, 4]), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b)
     optimum = solve(problem)
     assert optimum.value == pytest.approx(0, abs=roundoff())
-    assert np.all(np.isfinite(optimum.W[0])) and np.all(np.isfinite(optimum.H))
+    assert np.all(np.isfinite(optimum.W[0]))
+    assert np.all(np.isfinite(optimum.H))
     assert (optimum.status is OptimumStatus.NOT_ATTAINED) == ((lam_W == 0) != (lam_H == 0))
 
 
@@ -185,12 +190,18 @@ def test_ties_and_extremes():
         for ratio in (1.0, 1e-6, 1e6):
             K, n = 5, 10**6
             c, unit = t / (K * math.sqrt(n)), (t / (1 - t) if t < 1 else 1.0)
-            problem = Problem(targets=classes(encodings.one_hot(K), n), lam_W=c * 1e4, lam_H=c / 1e4, lam_b=unit * ratio)
+            problem = Problem(
+                targets=classes(encodings.one_hot(K), n), lam_W=c * 1e4, lam_H=c / 1e4, lam_b=unit * ratio
+            )
             assert_certified(solve(problem))
     assert_certified(solve(Problem(targets=classes([[0.0, 0.0]], 3), lam_W=1, lam_H=1, lam_b=1)))
     assert_certified(solve(Problem(targets=classes([[5.0]], 1), lam_W=0.1, lam_H=0.1, lam_b=1)))
-    assert_certified(solve(Problem(targets=classes(encodings.one_hot(3), [1, 10**6, 10**3]), lam_W=1e-8, lam_H=1e-8, lam_b=1e-8)))
-    assert_certified(solve(Problem(targets=classes(encodings.one_hot(3), [1, 10**6, 10**3]), lam_W=1e2, lam_H=1e2, lam_b=1e2)))
+    assert_certified(
+        solve(Problem(targets=classes(encodings.one_hot(3), [1, 10**6, 10**3]), lam_W=1e-8, lam_H=1e-8, lam_b=1e-8))
+    )
+    assert_certified(
+        solve(Problem(targets=classes(encodings.one_hot(3), [1, 10**6, 10**3]), lam_W=1e2, lam_H=1e2, lam_b=1e2))
+    )
 
 
 @settings(max_examples=40, deadline=None)

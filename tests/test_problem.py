@@ -165,7 +165,11 @@ def test_no_bias_means_no_bias():
 
 @pytest.mark.parametrize(
     ("W", "H", "field"),
-    [(np.zeros((2, 2)), np.zeros((2, 3)), "W[0]"), (np.zeros((3, 2)), np.zeros((3, 3)), "H"), (np.zeros((3, 2)), np.zeros((2, 5)), "H")],
+    [
+        (np.zeros((2, 2)), np.zeros((2, 3)), "W[0]"),
+        (np.zeros((3, 2)), np.zeros((3, 3)), "H"),
+        (np.zeros((3, 2)), np.zeros((2, 5)), "H"),
+    ],
 )
 def test_shapes_that_do_not_fit_are_named(W, H, field):
     with pytest.raises(ProblemError) as caught:
@@ -182,7 +186,9 @@ def test_objective_and_gradient_on_other_backends(module):
         problem = stated(loss=loss)
         expected, slope = objective(problem, W, H, b), gradient(problem, W, H, b)
         other = gradient(problem, *(xp.asarray(x) for x in (W, H, b)))
-        assert float(objective(problem, *(xp.asarray(x) for x in (W, H, b)))) == pytest.approx(float(expected), rel=roundoff())
+        assert float(objective(problem, *(xp.asarray(x) for x in (W, H, b)))) == pytest.approx(
+            float(expected), rel=roundoff()
+        )
         assert np.allclose(np.asarray(other.H), slope.H, atol=roundoff())
         assert np.allclose(np.asarray(other.W[0]), slope.W[0], atol=roundoff())
 

@@ -1,7 +1,7 @@
 """Witnesses side by side: every observable that two records share, their difference, and whether it is allowed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,13 +26,18 @@ class Row:
 
     @property
     def difference(self) -> float:
-        """value - reference."""
+        """Value - reference."""
         return self.value - self.reference
 
     @property
     def in_spreads(self) -> float | None:
         """The difference in units of the seed-to-seed standard deviation, where there are seeds."""
         return None if not self.spread else self.difference / self.spread
+
+    @property
+    def in_tolerances(self) -> float:
+        """|difference| over what is allowed."""
+        return abs(self.difference) / self.tolerance.allowed(self.reference)
 
     @property
     def agrees(self) -> bool:
@@ -52,6 +57,11 @@ class Comparison:
         """Whether every row does."""
         return all(row.agrees for row in self.rows)
 
+    @property
+    def worst(self) -> Row:
+        """The row that is furthest off, in tolerances."""
+        return max(self.rows, key=lambda row: row.in_tolerances)
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form."""
         rows = [
@@ -62,7 +72,7 @@ class Comparison:
                 "reference": r.reference,
                 "value": r.value,
                 "difference": r.difference,
-                "allowed": r.tolerance.abs + r.tolerance.rel * abs(r.reference),
+                "allowed": r.tolerance.allowed(r.reference),
                 "agrees": r.agrees,
             }
             for r in self.rows
@@ -72,7 +82,7 @@ class Comparison:
     def _cells(self) -> Iterator[tuple[str, ...]]:
         for r in self.rows:
             where = ", ".join(f"{k}={v:.4g}" for k, v in r.at.items())
-            allowed = r.tolerance.abs + r.tolerance.rel * abs(r.reference)
+            allowed = r.tolerance.allowed(r.reference)
             mark = "yes" if r.agrees else "NO"
             shown = f"{r.reference:.8g}", f"{r.value:.8g}", f"{r.difference:+.1e}", f"{allowed:.1e}"
             yield (r.observable, r.witness, where, *shown, mark)
@@ -84,7 +94,9 @@ class Comparison:
     def __str__(self) -> str:
         table = [self._header, *self._cells()]
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        return "\n".join("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table)
+        return "\n".join(
+            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
+        )
 
     __repr__ = __str__
 
@@ -103,21 +115,32 @@ def compare(record: Record, *others: Record) -> Comparison:
     for other in others:
         for name in record.values.data_vars:
             if name in other:
-                rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness))
+                allowed = _in_units(tolerance(other.witness, str(name)), record)
+                rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness, allowed))
     if not rows:
         raise UfmError("the records share no observable; `record.values` lists what each one has.")
     return Comparison(record.witness, tuple(rows))
 
 
-def _row(name: str, reference: xr.DataArray, found: xr.DataArray, witness: str) -> Row:
+def _in_units(allowed: Tolerance, reference: Record) -> Tolerance:
+    """The tolerance with its absolute part in the units of this reference."""
+    if not allowed.unit or allowed.unit not in reference:
+        return allowed
+    size = float(abs(reference[allowed.unit]).max())
+    return replace(allowed, abs=allowed.abs * size, unit="") if size > 0 else allowed
+
+
+def _row(name: str, reference: xr.DataArray, found: xr.DataArray, witness: str, allowed: Tolerance) -> Row:
     common = [d for d in reference.dims if d in found.dims and reference.sizes[d] != found.sizes[d]]
     if common:
         raise UfmError(f"{name} has different sizes along {common[0]}: {reference.sizes} and {found.sizes}.")
     aligned, other = xr.broadcast(reference, found)
-    allowed = tolerance(witness, name)
     excess = abs(other - aligned) / (allowed.abs + allowed.rel * abs(aligned))
     excess = excess.fillna(np.inf)
-    worst = {d: int(i) for d, i in zip(excess.dims, np.unravel_index(int(excess.argmax()), excess.shape), strict=True)}
+    worst = {
+        d: int(i)
+        for d, i in zip(excess.dims, np.unravel_index(int(np.argmax(excess.values)), excess.shape), strict=True)
+    }
     at = {str(d): _label(excess, str(d), i) for d, i in worst.items()}
     spread = found.std("seed") if "seed" in found.dims else None
     spread_here = None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ufm.campaign import Campaign, load_campaign
-from ufm.errors import UfmError
 from ufm.catalogue import Formula
+from ufm.errors import UfmError
 from ufm.record import stack
 from ufm.referee.witnesses import Witnesses, summon, theorem_of
 from ufm.share import locate
@@ -40,7 +40,9 @@ def draw(name: str, witnesses: Witnesses | None = None) -> "Figure":
     known = specs()
     if name not in known:
         near = get_close_matches(name, known, 1)
-        raise UfmError(f"no figure {name!r}. " + (f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}."))
+        raise UfmError(
+            f"no figure {name!r}. " + (f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}.")
+        )
     spec = known[name]
     campaign = load_campaign(spec.campaign)
     return _DRAWINGS[spec.draw](campaign, witnesses or summon(campaign, recorded_flows=True))

@@ -106,7 +106,10 @@ def _of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray
     means, counts = split.class_means, split.counts
     values: Values = geometry_of(W, means, b)
     values |= spectrum(W, split.mean, split.centred(), np.ones(split.N), codes.shape)
-    values |= {"bias_gap": np.linalg.norm(b - codes @ (counts / split.N)), "role_spread": geometry.role_spread(means, codes)}
+    values |= {
+        "bias_gap": np.linalg.norm(b - codes @ (counts / split.N)),
+        "role_spread": geometry.role_spread(means, codes),
+    }
     values |= ncc.nearest_centre(split, W, b, codes)
     values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
     if W.shape[0] == split.K:

@@ -1,4 +1,4 @@
-"""The letters of the notation page as SymPy symbols, shared by statements and proofs so that both mean the same thing."""
+"""The letters of the notation page as SymPy symbols: statements and proofs mean the same by them."""
 
 import sympy as sp
 

@@ -24,9 +24,10 @@ def catalogue() -> dict[str, Theorem]:
 
 
 def find(name: str) -> list[Theorem]:
-    """Theorems by id (`file:name`), by file, or by the path of a Python file that defines THEOREMS."""
-    if name.endswith(".py"):
-        return list(_of_path(Path(name)).values())
+    """Theorems by id (`file:name`), by file, or of a Python file that defines THEOREMS (`mine.py`, `mine.py:name`)."""
+    path, suffix, one = name.partition(".py")
+    if suffix and one[:1] in ("", ":"):
+        return _chosen(_of_path(Path(path + suffix)), one[1:])
     known = catalogue()
     if name in known:
         return [known[name]]
@@ -36,6 +37,13 @@ def find(name: str) -> list[Theorem]:
     near = get_close_matches(name, [*known, *{t.file for t in known.values()}], 1, 0.5)
     hint = f"Did you mean {near[0]!r}? " if near else ""
     raise UfmError(f"no theorem {name!r} in the catalogue. {hint}`ufm list` shows all of them.")
+
+
+def _chosen(found: dict[str, Theorem], name: str) -> list[Theorem]:
+    chosen = [theorem for theorem in found.values() if name in ("", theorem.name)]
+    if not chosen:
+        raise UfmError(f"no theorem {name!r} in this file; it has {', '.join(t.name for t in found.values())}.")
+    return chosen
 
 
 def _of_path(path: Path) -> dict[str, Theorem]:

@@ -54,6 +54,7 @@ class Formula:
         return arguments, sp.lambdify(arguments, self.expression, modules="numpy")  # pyright: ignore
 
     def __call__(self, problem: Problem) -> float:
+        """The number for this problem."""
         arguments, function = self._function
         known = values_of(problem)
         with np.errstate(all="ignore"):  # lam_b = 0 and inf are ordinary ends: 1/0 and 1/inf are meant

@@ -22,7 +22,7 @@ class Integers:
 
     def at(self, u: float) -> int:
         """The integer at quantile u of [0, 1)."""
-        return int(math.floor(self.low * ((self.high + 1) / self.low) ** u))
+        return math.floor(self.low * ((self.high + 1) / self.low) ** u)
 
     @property
     def edges(self) -> tuple[int, ...]:
@@ -83,7 +83,9 @@ class Domain:
         rng = np.random.default_rng(seed + 1)
         for name in names:
             for edge in self.ranges[name].edges:
-                point = {other: self.ranges[other].at(u) for other, u in zip(names, rng.random(len(names)), strict=True)}
+                point = {
+                    other: self.ranges[other].at(u) for other, u in zip(names, rng.random(len(names)), strict=True)
+                }
                 yield {**point, name: edge}
 
     def small(self) -> Iterator[Point]:

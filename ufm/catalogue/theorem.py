@@ -1,7 +1,7 @@
 """A statement of the literature (or of our own), ready to be judged."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import sympy as sp
@@ -50,7 +50,7 @@ class Theorem:
     claims: tuple[Claim, ...]
     domain: Domain
     problem: Callable[[Point], Problem]
-    flow_domain: Domain = Domain()
+    flow_domain: Domain = field(default_factory=Domain)
     assumes: tuple[Assumption, ...] = ()
     scaling: str = "ufm"
     campaign: str = ""

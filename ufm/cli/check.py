@@ -73,7 +73,9 @@ def _print_json(reports: "list[Report]", met: "list[Witnesses]", pictures: list[
         }
         for witnesses in met
     ]
-    print_json({"reports": [r.to_dict() for r in reports], "campaigns": campaigns, "figures": [str(p) for p in pictures]})
+    print_json(
+        {"reports": [r.to_dict() for r in reports], "campaigns": campaigns, "figures": [str(p) for p in pictures]}
+    )
 
 
 def _print(reports: "list[Report]", met: "list[Witnesses]", pictures: list[Path]) -> None:
@@ -89,7 +91,9 @@ def _print(reports: "list[Report]", met: "list[Witnesses]", pictures: list[Path]
 def _print_report(screen: Any, report: "Report") -> None:
     screen.print(f"\n[bold]{report.theorem.id}[/bold]  {report.theorem.title}")
     steps = report.proof.derivation.steps if report.proof.derivation is not None else ()
-    proof = f"{len(steps)} steps verified, from the loss to the statement" if report.proof.stands else report.proof.reason
+    proof = (
+        f"{len(steps)} steps verified, from the loss to the statement" if report.proof.stands else report.proof.reason
+    )
     screen.print(f"  proof     {proof}", markup=False)
     for e in report.evidence:
         worst = f"at worst {e.worst.ratio:.2g} tolerances" if e.checked else "nothing checked"
@@ -112,10 +116,12 @@ def _print_witnesses(screen: Any, witnesses: "Witnesses") -> None:
     gap = float(witnesses.optimum["gap"].max())
     screen.print(f"largest duality gap of the optima: {gap:.1e}")
     for name, found in witnesses.comparisons().items():
-        worst = max(found.rows, key=lambda row: abs(row.difference) / (row.tolerance.abs + row.tolerance.rel * abs(row.reference)))
+        worst = found.worst
         at = ", ".join(f"{k}={v:g}" for k, v in worst.at.items())
         verdict = "agrees" if found.agrees else "DISAGREES"
-        screen.print(f"{name:<9} {verdict}; worst: {worst.observable} at {at}, off by {worst.difference:+.1e}", markup=False)
+        screen.print(
+            f"{name:<9} {verdict}; worst: {worst.observable} at {at}, off by {worst.difference:+.1e}", markup=False
+        )
     _print_critical(screen, witnesses)
     if witnesses.notice:
         screen.print(witnesses.notice, markup=False)
@@ -144,7 +150,9 @@ def _row(witnesses: "Witnesses", value: float, observable: str, divide: bool) ->
         over_seeds = found.mean([d for d in found.dims if d != "seed"])
         mark = " *" if record is witnesses.flow and value not in witnesses.settled else ""
         spread = f" ± {float(over_seeds.std()):.1e}" if over_seeds.size > 1 else ""
-        cells.append(f"{float(over_seeds.mean()):.8f}{mark}" if not spread else f"{float(over_seeds.mean()):.5f}{spread}")
+        cells.append(
+            f"{float(over_seeds.mean()):.8f}{mark}" if not spread else f"{float(over_seeds.mean()):.5f}{spread}"
+        )
     return cells
 
 
@@ -154,11 +162,10 @@ def _print_critical(screen: Any, witnesses: "Witnesses") -> None:
         if value in witnesses.settled:
             continue
         end = witnesses.flow.select(**{witnesses.campaign.field: value})
-        assert end.problem is not None
-        law = end.problem.N / (2 * end.problem.rho * float(end["t"]))
-        ratio = float(end["singular_value_mean"]) / law
+        problem = witnesses.campaign.flow_problem().replace(**{witnesses.campaign.field: value})
+        law = problem.N / (2 * problem.rho * float(end["t"]))
         screen.print(
-            f"* {witnesses.campaign.field} = {value:g} is critical: s_0 falls as N/(2 rho t); at t = {float(end['t']):.3g} "
-            f"the flow has {ratio:.4f} of that law.",
+            f"* {witnesses.campaign.field} = {value:g} is critical: s_0 falls as N/(2 rho t); at t = "
+            f"{float(end['t']):.3g} the flow has {float(end['singular_value_mean']) / law:.4f} of that law.",
             markup=False,
         )

@@ -28,9 +28,7 @@ def measure(
         missing = {"H", "labels"} - set(stored)
         if missing:
             raise UfmError(f"{arrays} has no {' and no '.join(sorted(missing))}; it has {', '.join(stored)}.")
-        record = take(
-            stored["H"], stored["labels"], stored["W"] if "W" in stored else None, stored["b"] if "b" in stored else None
-        )
+        record = take(stored["H"], stored["labels"], stored.get("W"), stored.get("b"))
     if save is not None:
         record.save(save)
     scalars = {str(k): float(v) for k, v in record.values.data_vars.items() if v.ndim == 0}

@@ -1,6 +1,5 @@
 """Label smoothing of another encoding."""
 
-
 from ufm.encodings.encoding import Encoding
 from ufm.errors import ProblemError
 

@@ -34,12 +34,12 @@ class Certificate:
 
     @property
     def gap(self) -> float:
-        """value - lower_bound, never negative beyond round-off."""
+        """Value - lower_bound, never negative beyond round-off."""
         return self.value - self.lower_bound
 
     @property
     def relative_gap(self) -> float:
-        """gap / max(1, value)."""
+        """Gap / max(1, value)."""
         return self.gap / max(1.0, abs(self.value))
 
 

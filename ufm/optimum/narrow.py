@@ -26,7 +26,9 @@ def solve_narrow(problem: ShrinkageProblem, d: int, wide: ShrinkageSolution) -> 
     starts = [wide.b, problem.mean / (1 + problem.lam_b), np.zeros_like(wide.b)]
     starts += [wide.b + spread * rng.standard_normal(wide.b.size) for _ in range(_STARTS - len(starts))]
     found = [
-        minimize(_value_and_slope, b, args=(problem, d), jac=True, method="L-BFGS-B", options={"gtol": 1e-12, "ftol": 0})
+        minimize(
+            _value_and_slope, b, args=(problem, d), jac=True, method="L-BFGS-B", options={"gtol": 1e-12, "ftol": 0}
+        )
         for b in starts
     ]
     return _keep(problem, min(found, key=lambda result: result.fun).x, d), False

@@ -49,7 +49,7 @@ class Optimum:
 
     @property
     def gap(self) -> float:
-        """value - lower_bound."""
+        """Value - lower_bound."""
         return self.certificate.gap
 
     @property

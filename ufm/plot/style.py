@@ -9,7 +9,13 @@ ONE_COLUMN, TWO_COLUMNS = 3.35, 6.9  # inches
 # Okabe and Ito's palette; each witness has its own marker as well, so that colour is never the only difference.
 WITNESS_STYLE: dict[str, dict[str, Any]] = {
     "theorem": {"color": "#000000", "linestyle": "-", "linewidth": 1.2, "label": "theorem"},
-    "optimum": {"color": "#0072B2", "marker": "+", "markersize": 9, "markeredgewidth": 1.3, "label": "certified optimum"},
+    "optimum": {
+        "color": "#0072B2",
+        "marker": "+",
+        "markersize": 9,
+        "markeredgewidth": 1.3,
+        "label": "certified optimum",
+    },
     "flow": {
         "color": "#009E73",
         "marker": "o",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from ufm.errors import UfmError
 from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
 from ufm.record import Record
 
@@ -97,7 +98,8 @@ def transition(
     from matplotlib.figure import Figure
 
     def root_n(record: Record) -> float:
-        assert record.problem is not None
+        if record.problem is None:
+            raise UfmError("the figure needs records with their problem, for the class sizes.")
         return float(np.sqrt(record.problem.classes.counts[0]))
 
     witnesses = {"measured": measured, "optimum": optimum, "flow": flow} | ({} if live is None else {"live": live})
@@ -127,9 +129,19 @@ def transition(
             ax.set_xlabel("")
         K = measured.values.sizes["class"]
         top.axhline(-1 / (K - 1), color="0.75", linewidth=0.7, linestyle=":", zorder=0)
-        top.text(0.02, -1 / (K - 1), "simplex ETF", color="0.35", fontsize=6.5, va="bottom", transform=top.get_yaxis_transform())
+        top.text(
+            0.02,
+            -1 / (K - 1),
+            "simplex ETF",
+            color="0.35",
+            fontsize=6.5,
+            va="bottom",
+            transform=top.get_yaxis_transform(),
+        )
         top.axhline(0, color="0.75", linewidth=0.7, linestyle=":", zorder=0)
-        top.text(0.02, 0, "orthogonal frame", color="0.35", fontsize=6.5, va="bottom", transform=top.get_yaxis_transform())
+        top.text(
+            0.02, 0, "orthogonal frame", color="0.35", fontsize=6.5, va="bottom", transform=top.get_yaxis_transform()
+        )
         top.set_ylim(-1.12 / (K - 1), 0.14 / (K - 1))
         top.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86), ncols=1, handlelength=1.6)
         _matrices(right, measured, lam_b_star)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from ufm.problem.targets import ClassTargets, SampleTargets, Targets, is_number,
 Weight = Any  # a real number, or a SymPy number or expression
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False)
 class Problem:
     """An unconstrained-features model: minimise over W_{p-1}..W_1, H and b
 
@@ -29,6 +29,7 @@ class Problem:
     """
 
     targets: Targets
+    _: KW_ONLY
     lam_W: Weight | tuple[Weight, ...]
     lam_H: Weight
     lam_b: Weight = math.inf

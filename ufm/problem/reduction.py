@@ -32,7 +32,7 @@ def reduce_problem(problem: Problem) -> Reduction:
     """The smaller of the class basis (r = K) and the minimal basis (r <= m + 1)."""
     targets = problem.targets
     root = np.sqrt(targets.multiplicity)
-    if isinstance(targets, ClassTargets) and targets.K <= targets.m + 1:
+    if isinstance(targets, ClassTargets) and targets.m + 1 >= targets.K:
         return Reduction(targets.codes * root, root, np.diag(1 / root))
     # Row space of [1; Y] with the weights of the columns: its first basis vector is the mean direction.
     rows = np.vstack([np.ones(root.size), targets.columns]) * root

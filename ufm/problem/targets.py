@@ -56,7 +56,7 @@ class ClassTargets:
 
     @property
     def mean(self) -> np.ndarray:
-        """ybar (m), the mean over samples."""
+        """Ybar (m), the mean over samples."""
         return self.codes @ (self.counts / self.N)
 
     def labels(self) -> np.ndarray:
@@ -105,7 +105,7 @@ class SampleTargets:
 
     @property
     def mean(self) -> np.ndarray:
-        """ybar (m)."""
+        """Ybar (m)."""
         return self.Y.mean(axis=1)
 
     def matrix(self) -> np.ndarray:

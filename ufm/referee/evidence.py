@@ -89,7 +89,9 @@ def gather(
             try:
                 violation = claim.violation(problem, oracle)
             except UfmError as error:
-                return Evidence(witness, checked, Violation(math.inf, math.nan, math.nan), claim.text(), problem, str(error))
+                return Evidence(
+                    witness, checked, Violation(math.inf, math.nan, math.nan), claim.text(), problem, str(error)
+                )
             if violation.ratio > worst.ratio or not claim_text:
                 worst, claim_text, where = violation, claim.text(), problem
     progress(f"{theorem.id}: {witness}", len(problems), len(problems))

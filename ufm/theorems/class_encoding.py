@@ -33,7 +33,9 @@ def _one_hot(problem: Problem) -> bool:
 
 
 _SHALLOW = Assumption("the loss is squared and there is one linear layer", lambda p: p.loss == "mse" and p.p == 2)
-_BALANCED = Assumption("targets are one-hot, with at least two classes of equal size", lambda p: _one_hot(p) and p.K > 1)
+_BALANCED = Assumption(
+    "targets are one-hot, with at least two classes of equal size", lambda p: _one_hot(p) and p.K > 1
+)
 _WIDE = Assumption("the width is at least K", lambda p: p.width is None or p.width >= p.K)
 _WEAK = Assumption("t_rel = c K sqrt(n) < 1", lambda p: relative_regularisation(p) < 1)
 _STRONG = Assumption("t_rel = c K sqrt(n) >= 1", lambda p: relative_regularisation(p) >= 1)

@@ -4,7 +4,19 @@ import math
 
 import sympy as sp
 
-from ufm.catalogue import AtLeast, AtMost, Citation, Domain, Equals, Increases, Integers, LogReals, Theorem, Values, Where
+from ufm.catalogue import (
+    AtLeast,
+    AtMost,
+    Citation,
+    Domain,
+    Equals,
+    Increases,
+    Integers,
+    LogReals,
+    Theorem,
+    Values,
+    Where,
+)
 from ufm.catalogue.domain import Point
 from ufm.encodings import available
 from ufm.problem import Problem, classes, samples

@@ -1,0 +1,52 @@
+# make demo: the main job. make test: what CI runs. Both set up what they need in .venv, and may be run again at any time.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# One thread per process: every process here works on small matrices, and runs repeat bit for bit.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
+.PHONY: demo test test-all lint records figures clean
+.DELETE_ON_ERROR:
+
+demo: .venv/ready-demo
+	$(BIN)/ufm check class_encoding
+
+test: .venv/ready-test lint
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: .venv/ready-test lint
+	$(BIN)/python -m pytest -n auto
+
+lint: .venv/ready-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+# Rerun what is committed in numerics/records and figures (networks: some ten minutes on two cores).
+records: .venv/ready-demo
+	$(BIN)/ufm sweep class_encoding --out numerics/records
+	$(BIN)/ufm train class_encoding --out numerics/records
+
+figures: .venv/ready-demo
+	$(BIN)/ufm figure --all --out figures
+
+.venv/ready-env:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ufm needs Python 3.11 or newer; $(PYTHON) is older or missing. Try: make demo PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv .venv || \
+	  { echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu install the package python3-venv."; exit 1; }
+	@touch $@
+
+.venv/ready-demo: .venv/ready-env pyproject.toml constraints.txt
+	@echo "setting up .venv (first run: a few minutes) ..."
+	@$(PIP) --editable . || { echo "The packages above could not be installed; is the package index reachable?"; exit 1; }
+	@$(PIP) --editable ".[train]" || echo "PyTorch could not be installed: the recorded networks will speak alone."
+	@touch $@
+
+.venv/ready-test: .venv/ready-demo
+	@$(PIP) --editable ".[dev]" || { echo "The test tools above could not be installed; is the package index reachable?"; exit 1; }
+	@touch $@
+
+clean:
+	rm -rf .venv build dist results .pytest_cache .ruff_cache .hypothesis
