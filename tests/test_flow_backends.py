@@ -13,6 +13,7 @@ import pytest
 import ufm.flow
 from ufm import encodings
 from ufm.arrays import to_numpy
+from ufm.errors import UfmError
 from ufm.flow import State, Status, random_start, simulate
 from ufm.problem import Problem, classes
 
@@ -65,6 +66,16 @@ def test_backend_can_be_asked_for() -> None:
     assert type(flow.state.H).__module__ == "torch"
     cosine = simulate(PROBLEMS["samples"], 3, backend="numpy").record()["cosine"]
     np.testing.assert_allclose(flow.record()["cosine"], cosine, atol=1e-8)
+
+
+def test_mixed_backends_are_refused_and_parameters_accepted() -> None:
+    torch = pytest.importorskip("torch")
+    problem, start = PROBLEMS["samples"], random_start(PROBLEMS["samples"], 3)
+    with pytest.raises(UfmError, match="arrays of one backend"):
+        simulate(problem, State(start.W, torch.from_numpy(start.H)))
+    trained = moved(start, lambda x: torch.nn.Parameter(torch.from_numpy(x)))
+    flow = simulate(problem, trained, t1=1.0)
+    np.testing.assert_allclose(to_numpy(flow.state.H), simulate(problem, start, t1=1.0).state.H, atol=1e-12)
 
 
 def test_single_precision_is_kept_and_its_round_off_respected() -> None:

@@ -114,6 +114,7 @@ def test_record_round_trip(tmp_path: Path) -> None:
 
 def test_a_seed_says_it_again() -> None:
     np.testing.assert_array_equal(end().state.H, end().state.H)
+    assert simulate(PROBLEM, np.int64(1)).seed == 1  # pyright: ignore[reportArgumentType]
     rng = np.random.default_rng(1)
     np.testing.assert_array_equal(simulate(PROBLEM, rng).state.H, end().state.H)
     start = random_start(PROBLEM, 0, scale=2.0)

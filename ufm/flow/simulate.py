@@ -181,8 +181,8 @@ def _start(problem: Problem, start: Any, backend: Backend) -> tuple[State, int |
     if isinstance(start, State):
         state = start if backend == "auto" else on_backend(namespace_of(backend), start.numpy())
         return checked(problem, _floating(state)), None
-    seed = None if isinstance(start, np.random.Generator) else start
-    return checked(problem, on_backend(namespace_of(backend), random_start(problem, start))), seed
+    drawn = on_backend(namespace_of(backend), random_start(problem, start))
+    return checked(problem, drawn), None if isinstance(start, np.random.Generator) else int(start)
 
 
 @np.errstate(over="ignore", invalid="ignore")
@@ -196,6 +196,7 @@ def _floating(state: State) -> State:
     """Lists and integer arrays become double-precision NumPy arrays; floating arrays of any backend stay."""
 
     def give(x: Any) -> Any:
+        x = x.detach() if hasattr(x, "detach") else x  # a network's parameters: the flow needs no autograd
         if x is None or (hasattr(x, "dtype") and "float" in str(x.dtype)):
             return x
         try:

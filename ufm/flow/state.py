@@ -106,7 +106,11 @@ def checked(problem: Problem, start: State) -> State:
         raise ProblemError("start.H", tuple(start.H.shape), f"this is its shape; it needs {wanted} columns.")
     if start.b is not None and tuple(start.b.shape) != (problem.m,):
         raise ProblemError("start.b", tuple(start.b.shape), f"this is its shape; give {problem.m} numbers, or None.")
-    xp = array_namespace(*start.W, start.H)
+    try:
+        xp = array_namespace(*start.W, start.H, start.b)
+    except TypeError:
+        kinds = sorted({type(x).__module__ for x in (*start.W, start.H, start.b) if x is not None})
+        raise ProblemError("start", ", ".join(kinds), "give W, H and b as arrays of one backend.") from None
     b = start.b if start.b is not None else device_array(xp, np.zeros(problem.m), start.H)
     for name, array in [("W", layer) for layer in start.W] + [("H", start.H), ("b", b)]:
         if not bool(xp.all(xp.isfinite(array))):
