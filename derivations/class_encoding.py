@@ -1,7 +1,7 @@
 """Why balanced one-hot classes go from a simplex ETF to an orthogonal frame: a proof that starts at the loss.
 
-The whole argument is one identity: the loss minus its minimum is a sum of squares. Everything that is claimed of the minimisers is read off
-the squares, so no lemma is needed. K, n, d and the weights stay symbols throughout.
+The whole argument is one identity: the loss minus its minimum is a sum of squares. Everything that is claimed of the
+minimisers is read off the squares, so no lemma is needed. K, n, d and the weights stay symbols throughout.
 """
 
 from collections.abc import Callable
@@ -12,9 +12,11 @@ import sympy as sp
 from ufm.derivation import Derivation, Exchangeable, Proof, SquaredNorm
 from ufm.derivation.exchangeable import CENTRED, ONES, ONES_RULE
 from ufm.derivation.proof import equation
-from ufm.derivation.regimes import ABOVE, AT, BELOW, CRITICAL, EVERYWHERE, LOST, PLATEAU, ZERO, Regime, u, u_0
-from ufm.symbols import K, N, c, d, lam_b, lam_H, lam_W, m, n, rho, tau
+from ufm.derivation.regimes import ABOVE, AT, BELOW, CRITICAL, LOST, PLATEAU, ZERO, Regime, gamma, u, u_0
+from ufm.derivation.render import tex
+from ufm.symbols import K, N, d, lam_b, lam_H, lam_W, m, n, rho, tau
 
+c = sp.Symbol("c", positive=True)
 t_rel = sp.Symbol("t_rel", positive=True)
 lam_b_star = sp.Symbol("lambda_b^*", positive=True)
 s, s_0 = sp.symbols("s s_0", nonnegative=True)
@@ -30,10 +32,11 @@ Q = sp.MatrixSymbol("Q", N, K)  # class basis
 A = sp.MatrixSymbol("A", K, K)  # reduced targets
 q = sp.MatrixSymbol("q", K, 1)  # reduced ones
 H_Q = sp.MatrixSymbol("H_Q", d, K)  # reduced features: sqrt(n) times the class means
+P = sp.MatrixSymbol("P", K, K)  # projection on the centred directions
 H_perp = sp.MatrixSymbol("H_perp", d, N)  # within-class part
 X = sp.MatrixSymbol("X", K, K)
 E = sp.MatrixSymbol("E", K, K)
-V = sp.MatrixSymbol("V", d, K)
+V: Any = sp.MatrixSymbol("V", d, K)
 
 
 norm2 = SquaredNorm
@@ -49,10 +52,17 @@ def _setting(proof: Proof) -> None:
     )
     proof.given("ones", "", ONES_RULE, shown=False)
     proof.define("loss", "The loss of the unconstrained-features model, first for $0 < \\lambda_b < \\infty$:", L, LOSS)
-    proof.define("rho", "Three numbers will govern everything: the weight that the mean direction keeps,", rho, lam_b / (1 + lam_b))
-    proof.define("shrinkage", "the shrinkage,", tau, N * c)
-    proof.define("relative regularisation", "and the shrinkage relative to the labels.", t_rel, K * sp.sqrt(n) * c)
-    proof.equal("shrinkage and labels", "In these terms", tau, t_rel * sp.sqrt(n))
+    proof.define(
+        "rho",
+        "Four numbers will govern everything: the weight that the mean direction keeps,",
+        rho,
+        lam_b / (1 + lam_b),
+    )
+    proof.define("mean weight", "the geometric mean of the weights,", c, sp.sqrt(lam_W * lam_H))
+    proof.define("aspect", "and the fourth root of their ratio.", gamma, (lam_W / lam_H) ** sp.Rational(1, 4))
+    proof.define("shrinkage", "Regularisation shrinks singular values by", tau, N * c)
+    proof.define("relative regularisation", "which is, relative to the labels,", t_rel, K * sp.sqrt(n) * c)
+    proof.equal("shrinkage and labels", "that is,", tau, t_rel * sp.sqrt(n))
 
 
 def _reduction(proof: Proof) -> None:
@@ -62,10 +72,16 @@ def _reduction(proof: Proof) -> None:
     proof.define("reduced features", "Split the features into $\\sqrt{n}$ times the class means", H_Q, H * Q)
     proof.define("within-class part", "and the deviations from them,", H_perp, H - H * Q * Q.T)
     proof.identity(
-        "means of the deviations", "whose class means are zero.", (H_perp * Q, sp.ZeroMatrix(d, K)), (H_Q * Q.T + H_perp, H)
+        "means of the deviations",
+        "whose class means are zero.",
+        (H_perp * Q, sp.ZeroMatrix(d, K)),
+        (H_Q * Q.T + H_perp, H),
     )
-    proof.define("reduced targets", "In this basis the targets are a multiple of the identity,", A, sp.sqrt(n) * sp.Identity(K))
+    proof.define(
+        "reduced targets", "In this basis the targets are a multiple of the identity,", A, sp.sqrt(n) * sp.Identity(K)
+    )
     proof.define("reduced ones", "and the row of ones becomes", q, sp.sqrt(n) * ONES)
+    proof.define("centring", "Directions orthogonal to it are called centred; the projection on them is", P, CENTRED)
     proof.squares(
         "the loss splits",
         "The loss falls into one of the class means and one of the deviations, "
@@ -81,10 +97,10 @@ def _bias(proof: Proof) -> None:
     best = (A - X) * q / (N * (1 + lam_b))
     proof.squares(
         "completing the square in the bias",
-        "For any product $X = W H_Q$ the best bias is $(A - X) q / (N (1 + \\lambda_b))$; "
-        "what remains weighs the mean direction $q$ by $\\rho$ and all others by 1.",
+        "For any product $X = W H_Q$ the best bias makes the last square vanish; what remains weighs "
+        "the mean direction $q$ by $\\rho$ and all others by 1.",
         norm2(X + b * q.T - A) / 2 + N * lam_b / 2 * norm2(b),
-        norm2((X - A) * CENTRED) / 2 + rho / 2 * norm2((X - A) * q) / N,
+        norm2((X - A) * P) / 2 + rho / 2 * norm2((X - A) * q) / N,
         [(N * (1 + lam_b) / 2, b - best)],
     )
 
@@ -98,8 +114,7 @@ def _on_the_family(centred: Any, mean: Any) -> Any:
 def _balanced_factors(centred: Any, mean: Any) -> tuple[Any, Any]:
     """(W, H_Q) with product X of these eigenvalues and lam_W W'W = lam_H H_Q H_Q'."""
     root = Exchangeable(sp.sqrt(centred), sp.sqrt(mean)).matrix
-    ratio = (lam_H / lam_W) ** sp.Rational(1, 4)
-    return ratio * root * V.T, V * root / ratio
+    return root * V.T / gamma, gamma * V * root
 
 
 def _candidate(proof: Proof) -> None:
@@ -108,14 +123,14 @@ def _candidate(proof: Proof) -> None:
     offset = (sp.sqrt(n) - s_0) / (K * sp.sqrt(n) * (1 + lam_b)) * ONES
     proof.given(
         "an isometry",
-        "As $d \\ge K$ there is a $V$ with orthonormal columns. (Nothing below but the existence of the candidate uses $d \\ge K$.)",
+        "As $d \\ge K$ there is a $V$ with orthonormal columns. (Nothing below but the existence of "
+        "the candidate uses $d \\ge K$.)",
         {V.T * V: sp.Identity(K)},
     )
     family = {W: balanced_W, H: balanced_H * Q.T, b: offset}
     proof.identity(
         "the loss on a symmetric family",
-        "Take the balanced factors $W = (\\lambda_H/\\lambda_W)^{1/4} X^{1/2} V'$ and "
-        "$H = (\\lambda_W/\\lambda_H)^{1/4} V X^{1/2} Q'$ of $X = s\\,(I - \\mathbf{1}\\mathbf{1}'/K) + s_0\\,\\mathbf{1}\\mathbf{1}'/K$ "
+        "Take the balanced factors $W = X^{1/2} V'/\\gamma$ and $H = \\gamma V X^{1/2} Q'$ of $X = s P + s_0 (I - P)$ "
         "with $s, s_0 \\ge 0$, and the best bias. The loss becomes a sum of scalar problems, one a direction.",
         (N * L, _on_the_family(s, s_0)),
         where=family,
@@ -132,7 +147,10 @@ def _candidate(proof: Proof) -> None:
         regime=ABOVE,
     )
     proof.sign(
-        "below the threshold", "Below the threshold the mean direction is not worth its price.", sp.Le(mean, 0), regime=PLATEAU
+        "below the threshold",
+        "Below the threshold the mean direction is not worth its price.",
+        sp.Le(mean, 0),
+        regime=PLATEAU,
     )
     proof.sign("above the threshold", "Above it, both survive.", sp.Gt(centred, 0), sp.Gt(mean, 0), regime=ABOVE)
     proof.sign("nothing survives", "For $t_{rel} \\ge 1$ neither does.", sp.Le(centred, 0), sp.Le(mean, 0), regime=ZERO)
@@ -157,11 +175,11 @@ _TITLES = {
 }
 
 
-_Z_FIT = sp.MatrixSymbol("Z_1", K, K)
-_Z_BIAS = sp.MatrixSymbol("Z_2", K, 1)
-_Z_FEATURES = sp.MatrixSymbol("Z_3", d, K)
-_Z_CENTRED = sp.MatrixSymbol("Z_4", K, d)
-_Z_MEAN = sp.MatrixSymbol("Z_5", 1, d)
+_Z_FIT: Any = sp.MatrixSymbol("Z_1", K, K)
+_Z_BIAS: Any = sp.MatrixSymbol("Z_2", K, 1)
+_Z_FEATURES: Any = sp.MatrixSymbol("Z_3", d, K)
+_Z_CENTRED: Any = sp.MatrixSymbol("Z_4", K, d)
+_Z_MEAN: Any = sp.MatrixSymbol("Z_5", 1, d)
 
 
 def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
@@ -174,29 +192,29 @@ def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
     }[regime]
     e, e_0 = certificate.centred, certificate.mean
     name = regime.name
-    # the dual value tr(E'A) - ||E||^2/2 - ||Eq||^2/(2 N lam_b)
-    minimum = sp.sqrt(n) * certificate.trace - certificate.squared_norm / 2 - e_0**2 / (2 * lam_b)
+    minimum = {
+        ZERO: n * (K - 1 + rho) / 2,
+        PLATEAU: (K - 1) * (sp.sqrt(n) * tau - tau**2 / 2) + rho * n / 2,
+        ABOVE: K * (sp.sqrt(n) * tau - tau**2 / 2) - tau**2 / (2 * lam_b),
+    }[regime]
     where = {E: certificate.matrix, X: product.matrix}
     proof.section(_TITLES[regime])
     proof.identity(
         f"residual ({name})",
-        f"Let $X$ have the eigenvalues ${sp.latex(product.centred)}$ ($K - 1$ times) and ${sp.latex(product.mean)}$, let every entry of $b$ be "
-        f"$\\beta = {sp.latex(offset)}$, and let $E$ have the eigenvalues ${sp.latex(e)}$ and ${sp.latex(e_0)}$. Then $E$ is the residual, "
+        f"Let $X$ have the eigenvalues ${tex(product.centred)}$ ($K - 1$ times) and "
+        f"${tex(product.mean)}$, let every entry of $b$ be "
+        f"$\\beta = {tex(offset)}$, and let $E$ have the eigenvalues ${tex(e)}$ and ${tex(e_0)}$. "
+        "Then $E$ is the residual, "
         "and $b$ is the bias that it asks for.",
         (A - offset * ONES * q.T - X, E),
         (N * lam_b * offset * ONES, E * q),
         where=where,
         regime=regime,
     )
-    proof.sign(
-        f"dual feasibility ({name})",
-        "No eigenvalue of $E$ exceeds $\\tau$ or is negative, so its operator norm is at most $\\tau$.",
-        sp.Le(e, tau, evaluate=False),
-        sp.Le(e_0, tau, evaluate=False),
-        sp.Ge(e, 0, evaluate=False),
-        sp.Ge(e_0, 0, evaluate=False),
-        regime=regime,
-    )
+    smaller = [sp.Le(each, tau) for each in (e, e_0) if each != tau]
+    if smaller:
+        sentence = "No eigenvalue of $E$ exceeds the shrinkage:"
+        proof.sign(f"dual feasibility ({name})", sentence, *smaller, regime=regime)
     proof.identity(
         f"complementarity ({name})",
         "Where $X$ is not zero, $E$ is at its bound.",
@@ -213,7 +231,7 @@ def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
             (sp.Rational(1, 2), W * H_Q + b * q.T - A + E),
             (N * lam_b / 2, b - E * q / (N * lam_b)),
             (N * lam_H / 2, H_Q - W.T * E / (N * lam_H)),
-            ((tau**2 - e**2) / (2 * N * lam_H), CENTRED * W),
+            ((tau**2 - e**2) / (2 * N * lam_H), P * W),
             ((tau**2 - e_0**2) / (2 * N * lam_H * K), ONES.T * W),
             (sp.Rational(1, 2), W * H_perp),
             (N * lam_H / 2, H_perp),
@@ -223,10 +241,11 @@ def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
     )
     proof.equal(
         f"the bound is attained ({name})",
-        "The candidate attains it, so it is a global minimum.",
-        _on_the_family(product.centred, product.mean),
+        "The candidate, with these eigenvalues for $s$ and $s_0$, attains it, so it is a global minimum.",
+        _on_the_family(s, s_0),
         minimum,
         regime=regime,
+        where={s: product.centred, s_0: product.mean},
     )
     zero = dict(zip((_Z_FIT, _Z_BIAS, _Z_FEATURES, _Z_CENTRED, _Z_MEAN), vanishing, strict=False))
     fit = 2 * _Z_FIT - 2 / (N * lam_b) * _Z_BIAS * q.T  # W H_Q - X, in terms of what vanishes
@@ -242,13 +261,20 @@ def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
         regime,
     )
     proof.follows(
-        f"the bias is unique ({name})", "its bias is $b$,", b, offset * ONES, zero, 2 / (N * lam_b) * _Z_BIAS, where, regime
+        f"the bias is unique ({name})",
+        "its bias is $b$,",
+        b,
+        offset * ONES,
+        zero,
+        2 / (N * lam_b) * _Z_BIAS,
+        where,
+        regime,
     )
     proof.follows(
         f"features ({name})",
         "and, even where the factors themselves are free to rotate, their Gram matrices are fixed:",
         H_Q.T * H_Q,
-        sp.sqrt(lam_W / lam_H) * X,
+        gamma**2 * X,
         zero,
         features.T * H_Q + E.T * fit / (N * lam_H),
         where,
@@ -258,7 +284,7 @@ def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
         f"classifier ({name})",
         "and",
         W * W.T,
-        sp.sqrt(lam_H / lam_W) * X,
+        X / gamma**2,
         zero,
         (fit * E.T - W * features * E.T + 2 * W * (_Z_CENTRED + ONES * _Z_MEAN).T) / (N * lam_W),
         where,
@@ -280,7 +306,6 @@ def _geometry(product: Exchangeable, offset: Any, minimum: Any) -> dict[str, Any
     }
 
 
-
 _OBSERVABLES = {
     "singular_values_centred": "The singular values of $W H$ over all samples are those of $X$, as $H = H_Q Q'$. "
     "On the $K - 1$ centred directions",
@@ -293,7 +318,6 @@ _OBSERVABLES = {
     "value": "and the minimum of the loss:",
 }
 _S = sp.sqrt(n) * (1 - t_rel)
-_ROOT_W, _ROOT_H = sp.sqrt(lam_W / lam_H), sp.sqrt(lam_H / lam_W)
 _GAP = 1 - lam_b_star / lam_b
 _UNBIASED = lam_b / (1 + lam_b)  # rho, spelt out because it is differentiated
 
@@ -302,8 +326,12 @@ _FORMS: dict[str, tuple[Any, Any, Any]] = {
     "singular_values_centred": (_S, _S, sp.S.Zero),
     "singular_value_mean": (sp.S.Zero, _S * _GAP, sp.S.Zero),
     "cosine": (-1 / (K - 1), -lam_b_star / (K * lam_b - lam_b_star), sp.nan),
-    "class_mean_norm": (sp.sqrt(_ROOT_W * _S * (K - 1) / (K * n)), sp.sqrt(_ROOT_W * _S * (K - 1 + _GAP) / (K * n)), sp.S.Zero),
-    "classifier_norm": (sp.sqrt(_ROOT_H * _S * (K - 1) / K), sp.sqrt(_ROOT_H * _S * (K - 1 + _GAP) / K), sp.S.Zero),
+    "class_mean_norm": (
+        gamma * sp.sqrt(_S * (K - 1) / (K * n)),
+        gamma * sp.sqrt(_S * (K - 1 + _GAP) / (K * n)),
+        sp.S.Zero,
+    ),
+    "classifier_norm": (sp.sqrt(_S * (K - 1) / K) / gamma, sp.sqrt(_S * (K - 1 + _GAP) / K) / gamma, sp.S.Zero),
     "bias": (1 / (K * (1 + lam_b)), c * sp.sqrt(n) / lam_b, 1 / (K * (1 + lam_b))),
     "value": (
         ((K - 1) * t_rel * (2 - t_rel) + _UNBIASED) / (2 * K),
@@ -342,7 +370,7 @@ def _no_bias(proof: Proof, regime: Regime) -> None:
     unbiased, constant = N * (L - lam_b / 2 * norm2(b)), K * (sp.sqrt(n) * e - e**2 / 2)
     vanishing = proof.squares(
         f"sum of squares ({name})",
-        f"Here $b = 0$ and its penalty is dropped. With $E = {sp.latex(e)} I$ the loss is again a constant plus squares,",
+        f"Here $b = 0$ and its penalty is dropped. With $E = {tex(e)} I$ the loss is again a constant plus squares,",
         unbiased,
         constant,
         [
@@ -367,11 +395,11 @@ def _no_bias(proof: Proof, regime: Regime) -> None:
     proof.follows(f"the product ({name})", "so that every minimiser has", W * H_Q, X, zero, 2 * _Z_FIT, where, regime)
     proof.follows(
         f"orthogonal frame ({name})",
-        f"with $X = ({sp.latex(left)}) I$: class means that are an exact orthogonal frame."
+        f"with $X = ({tex(left)}) I$: class means that are an exact orthogonal frame."
         if regime is PLATEAU
         else "with $X = 0$, and its features are zero.",
         H_Q.T * H_Q,
-        _ROOT_W * X,
+        gamma**2 * X,
         zero,
         2 / (N * lam_H) * (_Z_FEATURES.T * H_Q + e * _Z_FIT),
         where,
@@ -388,13 +416,13 @@ def _free_bias(proof: Proof, regime: Regime) -> None:
     free, constant = N * (L - lam_b / 2 * norm2(b)), (K - 1) * (sp.sqrt(n) * e - e**2 / 2)
     vanishing = proof.squares(
         f"sum of squares ({name})",
-        f"Now the bias costs nothing, and $E = {sp.latex(e)} (I - \\mathbf{{1}}_K \\mathbf{{1}}_K'/K)$ must vanish on the mean direction.",
+        f"Now the bias costs nothing, and $E = {tex(e)} P$ must vanish on the mean direction.",
         free,
         constant,
         [
             (sp.Rational(1, 2), W * H_Q + b * q.T - A + E),
             (N * lam_H / 2, H_Q - W.T * E / (N * lam_H)),
-            ((tau**2 - e**2) / (2 * N * lam_H), CENTRED * W),
+            ((tau**2 - e**2) / (2 * N * lam_H), P * W),
             (tau**2 / (2 * N * lam_H * K), ONES.T * W),
             (sp.Rational(1, 2), W * H_perp),
             (N * lam_H / 2, H_perp),
@@ -413,7 +441,9 @@ def _free_bias(proof: Proof, regime: Regime) -> None:
     zero = dict(zip((_Z_FIT, _Z_FEATURES), vanishing, strict=False))
     centring = (2 * _Z_FIT * ONES - 2 / (N * lam_H) * W * _Z_FEATURES * ONES) / (K * sp.sqrt(n))  # b - 1/K
     fit = 2 * _Z_FIT - centring * q.T  # W H_Q - X
-    proof.follows(f"the bias is the mean label ({name})", "Every minimiser has", b, ONES / K, zero, centring, where, regime)
+    proof.follows(
+        f"the bias is the mean label ({name})", "Every minimiser has", b, ONES / K, zero, centring, where, regime
+    )
     proof.follows(f"the product ({name})", "and", W * H_Q, X, zero, fit, where, regime)
     proof.follows(
         f"simplex frame ({name})",
@@ -421,7 +451,7 @@ def _free_bias(proof: Proof, regime: Regime) -> None:
         if regime is PLATEAU
         else "with $X = 0$, and its features are zero.",
         H_Q.T * H_Q,
-        _ROOT_W * X,
+        gamma**2 * X,
         zero,
         2 / (N * lam_H) * _Z_FEATURES.T * H_Q + E * fit / (N * lam_H),
         where,
@@ -452,7 +482,7 @@ def _shape_of_the_transition(proof: Proof) -> None:
     """Continuity, kink, monotonicity: what kind of transition this is."""
     proof.section("The transition")
     below, above, _ = _FORMS["cosine"]
-    at = {lam_b: lam_b_star}
+    at: Any = {lam_b: lam_b_star}
     proof.equal("continuous", "At $\\lambda_b^{*}$ the cosine is continuous,", above.subs(at), below, regime=AT)
     slope = sp.diff(above, lam_b)
     proof.sign(
@@ -469,7 +499,9 @@ def _shape_of_the_transition(proof: Proof) -> None:
         regime=ABOVE,
     )
     below, above, _ = _FORMS["value"]
-    proof.equal("the value is continuous", "The minimum of the loss is continuous,", below.subs(at), above.subs(at), regime=AT)
+    proof.equal(
+        "the value is continuous", "The minimum of the loss is continuous,", below.subs(at), above.subs(at), regime=AT
+    )
     slopes = [sp.diff(side, lam_b).subs(at) for side in (below, above)]
     proof.equal("its slope is continuous", "and so is its slope,", *slopes, regime=AT)
     bends = [sp.factor(sp.diff(side, lam_b, 2)).subs(at) for side in (below, above)]
@@ -485,7 +517,8 @@ def transition() -> Derivation:
     """The class-encoding theorem: optimum, geometry and transition in closed form."""
     proof = Proof(
         "The class-encoding theorem",
-        "Balanced one-hot labels, squared loss, $d \\ge K \\ge 2$: the global minimum of $L$ over $W$, $H$, $b$ for every "
+        "Balanced one-hot labels, squared loss, $d \\ge K \\ge 2$: the global minimum of $L$ over "
+        "$W$, $H$, $b$ for every "
         "$\\lambda_b$ from 0 to $\\infty$, the geometry of its class means, and the transition at $\\lambda_b^{*}$.",
     )
     _setting(proof)
@@ -512,7 +545,8 @@ def null() -> Derivation:
     """From t_rel = 1 on, the optimum is zero but for the bias."""
     proof = Proof(
         "Too much regularisation",
-        "Balanced one-hot labels, squared loss, any width, $t_{rel} \\ge 1$: the global minimum of $L$ is $W = 0$, $H = 0$, for every "
+        "Balanced one-hot labels, squared loss, any width, $t_{rel} \\ge 1$: the global minimum of "
+        "$L$ is $W = 0$, $H = 0$, for every "
         "$\\lambda_b$ from 0 to $\\infty$.",
     )
     _setting(proof)
@@ -521,11 +555,12 @@ def null() -> Derivation:
     proof.section("The closed form")
     pieces = {CRITICAL: found, LOST: found}
     formulae = {
-        name: proof.closed_form(name, sentence, _FORMS[name][2], {regime: piece[name] for regime, piece in pieces.items()})
+        name: proof.closed_form(
+            name, sentence, _FORMS[name][2], {regime: piece[name] for regime, piece in pieces.items()}
+        )
         for name, sentence in _OBSERVABLES.items()
         if name != "cosine"
     }
-    proof.given("an isometry", "", {V.T * V: sp.Identity(K)}, shown=False)
     _no_bias(proof, ZERO)
     _free_bias(proof, ZERO)
     claims = {"null": "at every global minimum W = 0 and H = 0, as their Gram matrices vanish"}
@@ -538,7 +573,7 @@ _W = sp.MatrixSymbol("W", m, d)
 _B = sp.MatrixSymbol("b", m, 1)
 _Y = sp.MatrixSymbol("Y", m, N)
 _Y_MEAN = sp.MatrixSymbol("ybar", m, 1)
-_H_MEAN = sp.MatrixSymbol("h̄", d, 1)
+_H_MEAN = sp.MatrixSymbol("hbar", d, 1)
 _REST = sp.Symbol("Omega", nonnegative=True)  # the penalties of the factors of W, which know nothing of H and b
 _GRADIENT_B = sp.MatrixSymbol("Z_b", m, 1)
 _GRADIENT_H = sp.MatrixSymbol("Z_H", d, N)
@@ -548,10 +583,11 @@ def gradients(proof: Proof) -> dict[Any, Any]:
     """State the loss for any targets and verify its gradients in b and H; {letter: gradient}."""
     residual = _W * H + _B * ONES_N.T - _Y
     proof.section("The gradients")
-    proof.given("ones", "$N$ samples with any targets $Y$,", {ONES_N.T * ONES_N: N * sp.Identity(1)})
+    proof.given("ones", "Take $N$ samples with any targets $Y$,", {ONES_N.T * ONES_N: N * sp.Identity(1)}, shown=False)
     proof.define(
         "loss",
-        "a classifier $W$ or a product $W = W_{p-1} \\cdots W_1$ of linear layers, whose penalties are collected in $\\Omega$:",
+        "a classifier $W$ or a product $W = W_{p-1} \\cdots W_1$ of linear layers, whose penalties "
+        "are collected in $\\Omega$:",
         L,
         norm2(residual) / (2 * N) + _REST + lam_H / 2 * norm2(H) + lam_b / 2 * norm2(_B),
     )
@@ -568,7 +604,8 @@ def bias_invariant() -> Derivation:
     """Every critical point, any targets, any depth: (1 + lam_b) b = ybar - W hbar."""
     proof = Proof(
         "What the bias is at every critical point",
-        "Squared loss, any targets and encoding, any width and depth: where $\\nabla_b L = 0$, the bias is the fraction $1/(1 + \\lambda_b)$ "
+        "Squared loss, any targets and encoding, any width and depth: where $\\nabla_b L = 0$, the "
+        "bias is the fraction $1/(1 + \\lambda_b)$ "
         "of what the features leave of the mean label.",
     )
     zero = gradients(proof)
@@ -625,81 +662,9 @@ def mean_invariant() -> Derivation:
     return proof.conclude(claims={"mean_invariant": claim, "in_bias": equation(N * lam_H * _H_MEAN, lam_b * _W.T * _B)})
 
 
-def balance() -> Derivation:
-    """Every critical point, any depth: neighbouring factors carry equal penalised energy, lam_U U'U = lam_V V V'."""
-    rows, middle, cols = sp.symbols("d_{l+1} d_l d_{l-1}", integer=True, positive=True)
-    upper, lower = sp.MatrixSymbol("U", rows, middle), sp.MatrixSymbol("V", middle, cols)
-    left, right = sp.MatrixSymbol("P", m, rows), sp.MatrixSymbol("R", cols, N)
-    offset = sp.MatrixSymbol("B", m, N)
-    lam_upper, lam_lower = sp.symbols("lambda_U lambda_V", positive=True)
-    proof = Proof(
-        "Balance at every critical point",
-        "Two neighbouring factors $U$, $V$ of the product (layers, or the first layer and the features), with $P$ all factors to the left "
-        "and $R$ all to the right: any targets, any depth.",
-    )
-    residual = left * upper * lower * right + offset - _Y
-    proof.define(
-        "loss",
-        "As a function of $U$ and $V$ the loss is, with $B = b \\mathbf{1}'$ and the other penalties in $\\Omega$,",
-        L,
-        norm2(residual) / (2 * N) + (lam_upper * norm2(upper) + lam_lower * norm2(lower)) / 2 + _REST,
-    )
-    in_upper = left.T * residual * right.T * lower.T / N + lam_upper * upper
-    in_lower = upper.T * left.T * residual * right.T / N + lam_lower * lower
-    proof.gradient("gradient in the left factor", "Its gradients are", L, upper, in_upper)
-    proof.gradient("gradient in the right factor", "and", L, lower, in_lower)
-    G_U, G_V = sp.MatrixSymbol("Z_U", rows, middle), sp.MatrixSymbol("Z_V", middle, cols)
-    proof.follows(
-        "balance",
-        "Where both vanish,",
-        lam_upper * upper.T * upper,
-        lam_lower * lower * lower.T,
-        {G_U: in_upper, G_V: in_lower},
-        upper.T * G_U - G_V * lower.T,
-    )
-    return proof.conclude(claims={"balance": equation(lam_upper * upper.T * upper, lam_lower * lower * lower.T)})
-
-
-def duality() -> Derivation:
-    """Any targets: the loss is bounded below by the dual value of every E with ||E||_op <= tau."""
-    r = sp.Symbol("r", integer=True, positive=True)
-    targets, ones = sp.MatrixSymbol("A", m, r), sp.MatrixSymbol("q", r, 1)
-    features, dual = sp.MatrixSymbol("H_Q", d, r), sp.MatrixSymbol("E", m, r)
-    proof = Proof(
-        "Weak duality",
-        "Any reduced targets $A$ ($m \\times r$) and ones $q$, any width: every matrix $E$ with $\\lVert E \\rVert_{op} \\le \\tau$ "
-        "gives a lower bound of the loss.",
-    )
-    proof.define("shrinkage", "With", tau, N * c)
-    primal = norm2(_W * features + _B * ones.T - targets) / 2
-    primal += N * (lam_W * norm2(_W) + lam_H * norm2(features) + lam_b * norm2(_B)) / 2
-    bound = sp.Trace(dual.T * targets) - norm2(dual) / 2 - norm2(dual * ones) / (2 * N * lam_b)
-    spare = (tau**2 * norm2(_W) - norm2(dual.T * _W)) / (2 * N * lam_H)
-    proof.squares(
-        "weak duality",
-        "the loss differs from the dual value by squares and one more term,",
-        primal - spare,
-        bound,
-        [
-            (sp.Rational(1, 2), _W * features + _B * ones.T - targets + dual),
-            (N * lam_b / 2, _B - dual * ones / (N * lam_b)),
-            (N * lam_H / 2, features - _W.T * dual / (N * lam_H)),
-        ],
-    )
-    gap = tau**2 * sp.Identity(m) - dual * dual.T
-    proof.identity(
-        "the remaining term",
-        "which is $\\mathrm{tr}\\, W'(\\tau^2 I - E E') W$ up to a factor, and not negative as $E E' \\preceq \\tau^2 I$.",
-        (spare, sp.Trace(_W.T * gap * _W) / (2 * N * lam_H)),
-    )
-    return proof.conclude(claims={"weak_duality": sp.Ge(primal, bound, evaluate=False)})
-
-
 PROOFS: dict[str, Callable[[], Derivation]] = {
     "transition": transition,
     "null": null,
     "bias_invariant": bias_invariant,
     "mean_invariant": mean_invariant,
-    "balance": balance,
-    "duality": duality,
 }

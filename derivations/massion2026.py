@@ -1,4 +1,4 @@
-"""Why the claims on class encoding hold: the frame as a limit of our closed form, the rest from the gradients for any encoding."""
+"""Why the claims on class encoding hold: the frames by our closed form, the rest from the gradients."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ ONES_N = sp.MatrixSymbol("𝟏_N", N, 1)
 L = sp.Symbol("L")
 THRESHOLD = sp.Symbol("lambda_b^*", positive=True)
 Y_MEAN = sp.MatrixSymbol("ybar", m, 1)
-H_MEAN = sp.MatrixSymbol("h̄", d, 1)
+H_MEAN = sp.MatrixSymbol("hbar", d, 1)
 DELTA = sp.MatrixSymbol("delta", N, 1)
 Z_B = sp.MatrixSymbol("Z_b", m, 1)  # the gradients, where they vanish
 Z_H = sp.MatrixSymbol("Z_H", d, N)
@@ -29,22 +29,26 @@ IN_BIAS = RESIDUAL * ONES_N / N + lam_b * b
 IN_FEATURES = W.T * RESIDUAL / N + lam_H * H
 
 
-
-
 def etf_to_of() -> Derivation:
     """The cosine of the closed form goes from -1/(K-1) to 0 and never decreases."""
     closed_form = prove("class_encoding:transition")
     cosine = closed_form.formulae["cosine"]
     proof = Proof(
         "From simplex ETF to orthogonal frame",
-        "Balanced one-hot labels, $d \\ge K \\ge 2$, $t_{rel} < 1$: as $\\lambda_b$ grows from 0 to $\\infty$, the cosine between uncentred "
+        "Balanced one-hot labels, $d \\ge K \\ge 2$, $t_{rel} < 1$: as $\\lambda_b$ grows from 0 to "
+        "$\\infty$, the cosine between uncentred "
         "class means goes from $-1/(K-1)$ to 0 and never decreases.",
     )
     cos = sp.Symbol("kappa_b", real=True)
     proof.section("The closed form")
-    proof.uses("closed form", "The class-encoding theorem gives the cosine $\\kappa_b$ for every $\\lambda_b$.", closed_form)
-    proof.define("threshold", "With the threshold", THRESHOLD, closed_form.formulae["lam_b_star"])
-    proof.define("cosine", "let $\\kappa_b$ be that cosine, as a function of $\\lambda_b$ and the other parameters.", cos, cosine)
+    proof.uses(
+        "closed form",
+        "The class-encoding theorem gives the cosine $\\kappa_b$ for every $\\lambda_b$, with the "
+        "threshold $\\lambda_b^{*}$.",
+        closed_form,
+    )
+    proof.define("threshold", "", THRESHOLD, closed_form.formulae["lam_b_star"], shown=False)
+    proof.define("cosine", "", cos, cosine, shown=False)
     proof.equal("below", "It is, for $\\lambda_b < \\lambda_b^{*}$,", cos, -1 / (K - 1), regime=BELOW)
     proof.equal("at", "for $\\lambda_b = \\lambda_b^{*}$ still", cos, -1 / (K - 1), regime=AT)
     above = -THRESHOLD / (K * lam_b - THRESHOLD)
@@ -53,11 +57,11 @@ def etf_to_of() -> Derivation:
     proof.equal(
         "continuity", "The last expression continues the first,", above.subs(lam_b, THRESHOLD), -1 / (K - 1), regime=AT
     )
-    proof.sign(
-        "increase", "it increases,", sp.Gt(sp.factor(sp.diff(above, lam_b)), 0, evaluate=False), regime=ABOVE
-    )
+    proof.sign("increase", "it increases,", sp.Gt(sp.factor(sp.diff(above, lam_b)), 0, evaluate=False), regime=ABOVE)
     proof.sign("bounds", "it stays between the two frames,", sp.Gt(above, -1 / (K - 1)), sp.Lt(above, 0), regime=ABOVE)
-    proof.limit("orthogonal frame", "and tends to that of an orthogonal frame.", cos, (lam_b, sp.oo), 0, (ABOVE, u, sp.oo))
+    proof.limit(
+        "orthogonal frame", "and tends to that of an orthogonal frame.", cos, (lam_b, sp.oo), 0, (ABOVE, u, sp.oo)
+    )
     proof.limit("simplex frame", "At the other end,", cos, (lam_b, 0), -1 / (K - 1), (PLATEAU, u_0, sp.oo))
     proof.uses(
         "endpoints",
@@ -65,24 +69,27 @@ def etf_to_of() -> Derivation:
         "an exact simplex ETF and an exact orthogonal frame.",
         closed_form,
     )
-    claims = {"etf_to_of": "cosine = -1/(K-1) for lam_b <= lam_b*, increasing above, 0 in the limit and without a bias"}
+    claims = {"cosine": "cosine = -1/(K-1) for lam_b <= lam_b*, increasing above, 0 in the limit and without a bias"}
     return proof.conclude({"cosine": cosine}, claims, (BELOW, AT, ABOVE))
 
 
 def _gradient_in_bias(proof: Proof) -> None:
     """State the loss for any targets, and verify its gradient in the bias."""
     proof.section("The loss")
-    proof.given("samples", "$N$ samples with any targets $Y$;", {ONES_N.T * ONES_N: N * sp.Identity(1)})
+    proof.given(
+        "samples", "Take $N$ samples with any targets $Y$;", {ONES_N.T * ONES_N: N * sp.Identity(1)}, shown=False
+    )
     proof.define("loss", "$W$ may be a product of layers, whose penalties are collected in $\\Omega$.", L, LOSS)
     proof.define("mean label", "Write $\\bar y$ for the mean label", Y_MEAN, Y * ONES_N / N)
     proof.define("mean feature", "and $\\bar h$ for the mean feature.", H_MEAN, H * ONES_N / N)
 
 
 def bias_centring() -> Derivation:
-    """The bias is the fraction 1/(1 + lam_b) of what the features leave of the mean label; all of it iff lam_b b = 0."""
+    """The bias takes the fraction 1/(1 + lam_b) of what the features leave of the mean label."""
     proof = Proof(
         "The bias centres the labels",
-        "Squared loss, any encoding, any width and depth, at every critical point: the mean prediction misses the mean label by "
+        "Squared loss, any encoding, any width and depth, at every critical point: the mean "
+        "prediction misses the mean label by "
         "$\\lambda_b b$; a free bias is the mean label itself.",
     )
     _gradient_in_bias(proof)
@@ -99,7 +106,8 @@ def bias_centring() -> Derivation:
     )
     proof.follows(
         "fraction",
-        "so the bias takes the fraction $1/(1 + \\lambda_b)$ of what the features leave, and centres the labels exactly only where "
+        "so the bias takes the fraction $1/(1 + \\lambda_b)$ of what the features leave, and centres "
+        "the labels exactly only where "
         "$\\lambda_b b = 0$.",
         b,
         (Y_MEAN - W * H_MEAN) / (1 + lam_b),
@@ -129,8 +137,10 @@ def nc1() -> Derivation:
     """Samples with equal targets have equal features, at every critical point and for any encoding."""
     proof = Proof(
         "Equal targets, equal features",
-        "Squared loss, $\\lambda_H > 0$, any encoding, any width and depth, with or without a bias: at every critical point two samples with "
-        "the same target have the same feature. So the features of a class coincide, and so do those of classes with equal codes.",
+        "Squared loss, $\\lambda_H > 0$, any encoding, any width and depth, with or without a bias: "
+        "at every critical point two samples with "
+        "the same target have the same feature. So the features of a class coincide, and so do those "
+        "of classes with equal codes.",
     )
     _gradient_in_bias(proof)
     proof.gradient("gradient in the features", "The gradient in the features is", L, H, IN_FEATURES)
@@ -155,7 +165,10 @@ def nc1() -> Derivation:
         sp.S.Zero,
         [(1 / N, W * H * DELTA), (lam_H, H * DELTA)],
     )
-    claims = {"role_spread": equation(H * DELTA, sp.ZeroMatrix(d, 1)), "equal codes": "classes with equal codes share one feature"}
+    claims = {
+        "role_spread": equation(H * DELTA, sp.ZeroMatrix(d, 1)),
+        "equal codes": "classes with equal codes share one feature",
+    }
     return proof.conclude(claims=claims)
 
 

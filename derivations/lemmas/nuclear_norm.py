@@ -6,7 +6,7 @@ from ufm.derivation import Lemma
 
 
 def attack(rng: np.random.Generator) -> float:
-    """Random, badly scaled and low-rank factors: how far does half their energy fall below the nuclear norm of the product, if at all?"""
+    """How far half the energy of random, badly scaled and low-rank factors falls below the nuclear norm, if at all."""
     worst = 0.0
     for _ in range(200):
         m, d, r = rng.integers(1, 7, size=3)
@@ -31,7 +31,8 @@ def attack(rng: np.random.Generator) -> float:
 
 LEMMA = Lemma(
     name="nuclear_norm",
-    statement="Half the sum of the squared norms of W and H is at least the nuclear norm of W H, with equality for balanced factors "
+    statement="Half the sum of the squared norms of W and H is at least the nuclear norm of W H, with equality "
+    "for balanced factors "
     "(W'W = H H'); every X has such factors of any width that is at least its rank.",
     latex=r"\min_{W H = X} \tfrac12 \left(\lVert W \rVert^2 + \lVert H \rVert^2\right) = \lVert X \rVert_*",
     cite="srebro2004",

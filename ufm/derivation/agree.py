@@ -1,4 +1,4 @@
-"""Do a stated and a derived formula agree on the whole domain? Decided regime by regime, with a witness where they do not."""
+"""Whether a stated and a derived formula agree, decided regime by regime, with a witness where they do not."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _RELATIVE = sp.Rational(1, 10**25)  # far above the round-off of 40 digits, far 
 
 @dataclass(frozen=True)
 class Agreement:
-    """`verdict`: True (equal in every regime, by algebra), False (they differ at `witness`), None (undecided in `regime`)."""
+    """`verdict`: True (equal in all regimes), False (different at `witness`), None (undecided in `regime`)."""
 
     verdict: bool | None
     regime: str = ""
@@ -37,7 +37,7 @@ class Agreement:
 
 
 def agree(stated: Any, derived: Any, regimes: tuple[Regime, ...] = BALANCED_ONE_HOT) -> Agreement:
-    """Compare two formulae in the parameters of the regimes; where the derived one does not exist (NaN) anything may be stated."""
+    """Compare two formulae; where the derived one does not exist (NaN), anything may be stated."""
     stated, derived = sp.sympify(stated), sp.sympify(derived)
     undecided = ""
     for regime in regimes:
@@ -51,7 +51,7 @@ def agree(stated: Any, derived: Any, regimes: tuple[Regime, ...] = BALANCED_ONE_
 
 
 def _equal_in(regime: Regime, stated: Any, derived: Any) -> bool:
-    """Equal throughout the regime by algebra? False only says that no proof was found."""
+    """Whether algebra shows the two equal throughout the regime; False only says that no proof was found."""
     left, right = regime.resolve(stated), regime.resolve(derived)
     if right is sp.nan:
         return True
@@ -92,11 +92,8 @@ def _witness(regime: Regime, stated: Any, derived: Any) -> Agreement | None:
         if right is sp.nan or left.free_symbols or right.free_symbols:
             continue
         undefined = left is sp.nan or left.is_finite is False
-        if undefined and left != right:
-            differ = True
-        else:
-            differ = bool(abs(left - right) > _RELATIVE * (1 + abs(right)))
-        if differ:
+        apart = left != right if undefined else bool(abs(left - right) > _RELATIVE * (1 + abs(right)))
+        if apart:
             used = stated.free_symbols | derived.free_symbols
             shown = {str(letter): sp.nsimplify(value) for letter, value in values.items() if letter in used}
             return Agreement(False, regime.name, MappingProxyType(shown), sp.N(left, 6), sp.N(right, 6))

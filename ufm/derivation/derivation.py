@@ -27,6 +27,7 @@ class Step:
 
     @property
     def ok(self) -> bool:
+        """Whether the step stands."""
         return self.how != "refused"
 
 
@@ -43,6 +44,7 @@ class Derivation:
 
     @property
     def ok(self) -> bool:
+        """Whether something was verified and nothing refused."""
         return any(step.how == "sympy" for step in self.steps) and not self.failed
 
     @property

@@ -1,4 +1,4 @@
-"""K x K matrices that no permutation of the classes changes, x (I - J/K) + y J/K: a commutative algebra with two eigenvalues."""
+"""K x K matrices that no permutation of the classes changes: a commutative algebra with two eigenvalues."""
 
 from __future__ import annotations
 
@@ -31,18 +31,14 @@ class Exchangeable:
     def __matmul__(self, other: Exchangeable) -> Exchangeable:
         return Exchangeable(self.centred * other.centred, self.mean * other.mean)
 
-    def scaled(self, factor: Any) -> Exchangeable:
-        return Exchangeable(factor * self.centred, factor * self.mean)
-
-    def power(self, exponent: Any) -> Exchangeable:
-        return Exchangeable(self.centred**exponent, self.mean**exponent)
-
     @property
     def trace(self) -> Any:
+        """The sum of the eigenvalues, with multiplicity."""
         return (K - 1) * self.centred + self.mean
 
     @property
     def squared_norm(self) -> Any:
+        """The sum of the squared entries."""
         return (K - 1) * self.centred**2 + self.mean**2
 
     @property

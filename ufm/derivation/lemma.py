@@ -17,4 +17,6 @@ class Lemma:
     latex: str
     cite: str  # a key of the bibliography
     locator: str  # theorem, section or page in that source
-    attack: Callable[[np.random.Generator], float]  # the worst relative violation found; a true lemma stays at round-off
+    attack: Callable[
+        [np.random.Generator], float
+    ]  # the worst relative violation found; a true lemma stays at round-off

@@ -40,7 +40,7 @@ def available() -> tuple[str, ...]:
 
 
 def has_proof(theorem_id: str) -> bool:
-    """Is there a proof to run for this theorem?"""
+    """Whether there is a proof to run for this theorem."""
     file, _, name = theorem_id.partition(":")
     return name in proofs(file)
 

@@ -1,6 +1,6 @@
 """The builder of proofs: each method is one rule of inference, which computes what it claims or refuses the step.
 
-No rule ever plugs in a number. A refused step stays in the proof under its name, and the proof then does not count as one.
+No rule ever plugs in a number. A refused step stays in the proof under its name, and the proof then does not count.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ufm.derivation.regimes import EVERYWHERE, Regime
 from ufm.derivation.signs import Sign, cancelled, sign_of, vanishes
 from ufm.derivation.words import (
     NO_RULES,
+    Listed,
     Rules,
     SquaredNorm,
     contains,
@@ -36,7 +37,7 @@ _ALLOWED = {
 
 
 def equation(left: Any, right: Any) -> Any:
-    """left = right, kept as written."""
+    """Left = right, kept as written."""
     return sp.Eq(left, right, evaluate=False)
 
 
@@ -58,10 +59,12 @@ class Proof:
         """Start a new part of the proof."""
         self._section = heading
 
-    def define(self, name: str, sentence: str, letter: Any, meaning: Any) -> None:
+    def define(self, name: str, sentence: str, letter: Any, meaning: Any, shown: bool = True) -> None:
         """Introduce a letter; every later step sees its meaning."""
-        fresh = letter not in self._meaning and letter not in _letters(meaning)
-        self._record(name, sentence, [equation(letter, meaning)], fresh, "definition", "the letter is already in use")
+        used = {each for step in self._steps for claim in step.claims for each in _letters(claim)}
+        fresh = letter not in self._meaning and letter not in _letters(meaning) and letter not in used
+        claims = [equation(letter, meaning)] if shown else []
+        self._record(name, sentence, claims, fresh, "definition", "the letter is already in use")
         self._meaning[letter] = self.full(meaning)
 
     def given(self, name: str, sentence: str, equations: Mapping[Any, Any], shown: bool = True) -> None:
@@ -77,9 +80,17 @@ class Proof:
 
     # rules of inference
 
-    def equal(self, name: str, sentence: str, left: Any, right: Any, regime: Regime = EVERYWHERE) -> None:
+    def equal(
+        self,
+        name: str,
+        sentence: str,
+        left: Any,
+        right: Any,
+        regime: Regime = EVERYWHERE,
+        where: Mapping[Any, Any] | None = None,
+    ) -> None:
         """Two scalars are equal throughout the regime: their difference cancels."""
-        sides = [regime.resolve(self.full(side)) for side in (left, right)]
+        sides = [regime.resolve(self.full(substituted(sp.sympify(side), where or {}))) for side in (left, right)]
         ok = None not in sides and vanishes(sides[0] - sides[1])
         self._record(name, sentence, [equation(left, right)], ok, "sympy", "the difference does not cancel")
 
@@ -124,9 +135,9 @@ class Proof:
         where: Mapping[Any, Any] | None = None,
         regime: Regime = EVERYWHERE,
     ) -> None:
-        """left = right whenever the expressions in `zero` vanish: the difference is a combination of them.
+        """Left = right whenever the expressions in `zero` vanish: the difference is a combination of them.
 
-        `zero` names each vanishing expression by a letter; `combination` is written in those letters, and every word of it has one.
+        `zero` names each vanishing expression by a letter; every word of `combination` has one of these letters.
         """
         linear = all(contains(word, set(zero)) for word, x in words(combination).items() if x != 0)
         difference = left - right
@@ -143,7 +154,7 @@ class Proof:
         where: Mapping[Any, Any] | None = None,
         regime: Regime = EVERYWHERE,
     ) -> list[Any]:
-        """left = constant + sum of coefficient ||matrix||^2 with coefficients >= 0, so left >= constant.
+        """Left = constant + sum of coefficient ||matrix||^2 with coefficients >= 0, so left >= constant.
 
         Returns every coefficient * matrix: equality holds exactly where all of these vanish.
         """
@@ -152,7 +163,10 @@ class Proof:
         signs = [sign_of(self.full(x), regime.slack) in allowed for x, _ in terms]
         ok = all(signs) and self._same(left, right, where or {}, regime)
         reason = "not the sum of squares" if all(signs) else "a square has a coefficient of unsettled sign"
-        self._record(name, sentence, [equation(left, right)], ok, "sympy", reason)
+        shown = Listed(
+            constant, *(x * SquaredNorm(matrix) for x, matrix in terms if not vanishes(self.full(x), regime.slack))
+        )
+        self._record(name, sentence, [equation(left, shown)], ok, "sympy", reason)
         return [x * matrix for x, matrix in terms]
 
     def limit(
@@ -164,7 +178,7 @@ class Proof:
         value: Any,
         along: tuple[Regime, Any, Any],
     ) -> None:
-        """The limit of an expression; shown = (parameter, its limit), computed along = (regime, slack letter, its limit)."""
+        """A limit: shown = (parameter, where it goes), computed along = (regime, slack letter, where it goes)."""
         regime, letter, end = along
         inside = regime.resolve(self.full(expr))
         ok = inside is not None and vanishes(sp.limit(cancelled(inside), letter, end) - regime.at(self.full(value)))

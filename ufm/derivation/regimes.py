@@ -1,7 +1,7 @@
 """Regimes of a closed form: each an open or boundary piece of the domain, opened up by positive slack variables.
 
-Replacing the parameters of a regime by its slack makes every formula a rational function of letters known to be positive, on which
-equality and sign are decidable.
+Replacing the parameters of a regime by its slack makes every formula a rational function of letters known to be
+positive, on which equality and sign are decided by algebra.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ufm.symbols import K, N, lam_b, lam_H, lam_W, n
 
 @dataclass(frozen=True, eq=False)
 class Regime:
-    """A piece of the domain: its name, the inequalities that define it (LaTeX) and the slack that parametrises all of it."""
+    """A piece of the domain: its name, the inequalities that define it (LaTeX), and slack that reaches all of it."""
 
     name: str
     condition: str
@@ -30,7 +30,10 @@ class Regime:
         return sp.sympify(expr).subs(dict(self.slack), simultaneous=True)
 
     def resolve(self, expr: Any) -> Any:
-        """The expression in the slack variables without Piecewise, Max, Min and Abs; NaN where no case applies, None if undecided."""
+        """The expression in the slack variables without Piecewise, Max, Min and Abs.
+
+        NaN where no case applies; None where a condition is neither true nor false throughout the regime.
+        """
         try:
             return _resolved(sp.sympify(expr), self)
         except _UndecidedError:
@@ -43,7 +46,8 @@ class _UndecidedError(Exception):
 
 def _resolved(expr: Any, regime: Regime) -> Any:
     if isinstance(expr, sp.Piecewise):
-        for value, condition in expr.args:
+        cases: Any = expr.args
+        for value, condition in cases:
             if _holds(condition, regime):
                 return _resolved(value, regime)
         return sp.nan
@@ -70,7 +74,7 @@ def _resolved_order(expr: Any, args: list[Any], regime: Regime) -> Any:
 
 
 def _holds(condition: Any, regime: Regime) -> bool:
-    """Is the condition true, or else false, throughout the regime?"""
+    """Whether the condition is true throughout the regime, or else false throughout it."""
     if condition in (True, sp.true):
         return True
     if condition in (False, sp.false):

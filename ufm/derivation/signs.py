@@ -1,7 +1,7 @@
-"""Zero and sign of scalar expressions, decided by algebra alone: cancellation, and polynomials without negative coefficients.
+"""Zero and sign of scalar expressions, decided by algebra alone.
 
-Signs are decided after positive slack variables have replaced inequalities (t < 1 becomes t = 1/(1+v) with v > 0): a polynomial in positive
-letters whose coefficients are all positive is positive. No number is ever plugged in.
+Signs are decided after positive slack variables have replaced inequalities (t < 1 becomes t = 1/(1+v) with v > 0): a
+polynomial in positive letters whose coefficients are all positive is positive. No number is ever plugged in.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Sign(Enum):
 
     @property
     def flipped(self) -> Sign:
+        """The sign of the negative."""
         flips = {
             Sign.POSITIVE: Sign.NEGATIVE,
             Sign.NEGATIVE: Sign.POSITIVE,

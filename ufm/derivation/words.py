@@ -1,8 +1,9 @@
 """Matrix identities for symbolic dimensions: non-commutative polynomials in matrix letters, brought to a normal form.
 
-A matrix expression of SymPy is expanded into words (products of letters, each possibly transposed) with scalar coefficients. Hypotheses
-such as Q'Q = I are rewriting rules. Under a trace, words are taken up to rotation and transposition. Two expressions with one normal form are
-equal for all matrices of those shapes that obey the rules; different normal forms prove nothing.
+A matrix expression of SymPy is expanded into words (products of letters, each possibly transposed) with scalar
+coefficients. Hypotheses such as Q'Q = I are rewriting rules. Under a trace, words are taken up to rotation and
+transposition. Two expressions with one normal form are equal for all matrices of those shapes that obey the rules;
+different normal forms prove nothing.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ Word = tuple[Letter, ...]
 class SquaredNorm(sp.Expr):
     """||M||^2, the sum of the squared entries of a matrix expression, kept unevaluated so that it can be read."""
 
-    def __new__(cls, matrix: Any) -> SquaredNorm:
+    def __new__(cls, matrix: Any) -> SquaredNorm:  # noqa: D102
         return sp.Expr.__new__(cls, matrix)
 
     @property
     def matrix(self) -> Any:
+        """M."""
         return self.args[0]
 
     def _latex(self, printer: Any, exp: Any = None) -> str:
@@ -42,6 +44,18 @@ class SquaredNorm(sp.Expr):
         return f"||{printer._print(self.matrix)}||^2"
 
 
+class Listed(sp.Expr):
+    """A sum whose terms are shown in the order in which they were written."""
+
+    def __new__(cls, *terms: Any) -> Listed:  # noqa: D102
+        return sp.Expr.__new__(cls, *(sp.sympify(term) for term in terms))
+
+    def doit(self, **hints: Any) -> Any:
+        """The ordinary sum."""
+        terms: Any = self.args
+        return sp.Add(*terms)
+
+
 @dataclass(frozen=True)
 class Form:
     """A matrix polynomial of given shape: word -> coefficient."""
@@ -52,6 +66,7 @@ class Form:
 
     @property
     def T(self) -> Form:
+        """The transpose."""
         return Form(self.cols, self.rows, {_flip(word): coefficient for word, coefficient in self.terms.items()})
 
 
@@ -86,9 +101,10 @@ def _scaled(form: Form, factor: Any) -> Form:
 def form(expr: Any) -> Form:
     """The words of a matrix expression, without any rules."""
     if isinstance(expr, sp.MatrixSymbol):
-        return Form(*expr.shape, {((expr, False),): sp.S.One})
+        rows, cols = expr.shape
+        return Form(rows, cols, {((expr, False),): sp.S.One})
     if isinstance(expr, sp.Identity):
-        return Form(*expr.shape, {(): sp.S.One})
+        return Form(expr.shape[0], expr.shape[1], {(): sp.S.One})
     if isinstance(expr, sp.ZeroMatrix):
         return Form(*expr.shape, {})
     if isinstance(expr, sp.Transpose):
@@ -98,7 +114,7 @@ def form(expr: Any) -> Form:
         for arg in expr.args:
             for word, coefficient in form(arg).terms.items():
                 _add(terms, word, coefficient)
-        return Form(*expr.shape, terms)
+        return Form(expr.shape[0], expr.shape[1], terms)
     if isinstance(expr, sp.MatMul):
         scalar, factors = sp.S.One, []
         for arg in expr.args:
@@ -110,9 +126,10 @@ def form(expr: Any) -> Form:
         for factor in factors[1:]:
             out = _product(out, factor)
         return _scaled(out, scalar)
-    if isinstance(expr, sp.MatPow) and expr.exp.is_Integer and expr.exp > 0:
+    exponent: Any = expr.exp if isinstance(expr, sp.MatPow) else None
+    if exponent is not None and exponent.is_Integer and exponent > 0:
         out = base = form(expr.base)
-        for _ in range(int(expr.exp) - 1):
+        for _ in range(int(exponent) - 1):
             out = _product(out, base)
         return out
     raise TypeError(f"not a polynomial in matrix letters: {expr!r}")
@@ -238,5 +255,5 @@ def directional(expr: Any, letter: Any, direction: Any) -> dict[Word, Any]:
 
 
 def contains(word: Word, letters: set[Any]) -> bool:
-    """Does one of the letters occur in the word?"""
+    """Whether one of the letters occurs in the word."""
     return any(letter in letters for letter, _ in word)

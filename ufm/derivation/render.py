@@ -1,0 +1,346 @@
+"""A derivation as LaTeX, as Markdown and as Unicode text: one proof, three typefaces."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from itertools import groupby
+from typing import Any
+
+import sympy as sp
+from sympy.printing.latex import LatexPrinter
+from sympy.printing.pretty.pretty import PrettyPrinter
+from sympy.printing.pretty.stringpict import prettyForm, stringPict
+
+from ufm.derivation.derivation import Derivation, Step
+from ufm.derivation.words import Listed
+
+# letters that SymPy would not typeset as the notation page does: name -> (LaTeX, Unicode)
+_LETTERS = {
+    "t_rel": (r"t_{\mathrm{rel}}", "t_rel"),
+    "lambda_b^*": (r"\lambda_b^{*}", "λ_b*"),
+    "𝟏_K": (r"\mathbf{1}_K", "𝟏_K"),
+    "𝟏_N": (r"\mathbf{1}_N", "𝟏_N"),
+    "ybar": (r"\bar{y}", "ȳ"),
+    "hbar": (r"\bar{h}", "h̄"),
+    "H_perp": (r"H_{\perp}", "H⊥"),
+    "H_Q": (r"H_Q", "H_Q"),
+    "lambda_W": (r"\lambda_W", "λ_W"),
+    "lambda_H": (r"\lambda_H", "λ_H"),
+    "lambda_b": (r"\lambda_b", "λ_b"),
+    "kappa_b": (r"\kappa_b", "κ_b"),
+    "singular_values_centred": ("s", "s"),
+    "singular_value_mean": ("s_0", "s₀"),
+    "nuclear_norm": (r"\lVert X \rVert_{*}", "‖X‖_*"),
+    "least_penalty": (r"\min_{W H_Q = X}", "min over W H_Q = X"),
+    "cosine": (r"\cos(\bar{h}_k, \bar{h}_l)", "cos(h̄_k, h̄_l)"),
+    "class_mean_norm": (r"\lVert \bar{h}_k \rVert", "‖h̄_k‖"),
+    "classifier_norm": (r"\lVert w_k \rVert", "‖w_k‖"),
+    "bias": ("b_k", "b_k"),
+    "value": (r"\min L", "min L"),
+}
+# SymPy's printers are extended by methods named after classes, which their type stubs do not foresee
+_LatexPrinter: Any = LatexPrinter
+_PrettyPrinter: Any = PrettyPrinter
+_TEX_LINE = 75  # printed characters of a formula before it is broken
+
+
+def _letter(name: str) -> tuple[str, str] | None:
+    if name.startswith("∇_"):
+        inner = _LETTERS.get(name[2:], (name[2:], name[2:]))
+        return rf"\nabla_{{{inner[0]}}} L", f"∇_{inner[1]} L"
+    return _LETTERS.get(name)
+
+
+def _minus(term: Any) -> bool:
+    """Whether the term carries a minus sign."""
+    scalar = term.as_coeff_mmul()[0] if isinstance(term, sp.MatMul) else term
+    return bool(scalar.could_extract_minus_sign())
+
+
+def _in_order(expr: Any) -> list[Any]:
+    """Summands as one would write them: as listed, or else with those that carry a minus sign last."""
+    if isinstance(expr, Listed):
+        return [term for term in expr.args if term != 0]
+    terms = list(expr.args) if isinstance(expr, sp.MatAdd) else expr.as_ordered_terms()
+    return sorted(terms, key=_minus)
+
+
+def _merged_roots(expr: Any) -> Any:
+    """The product with all roots of letters under one sign, sqrt(lambda_W lambda_H); None if nothing merges."""
+    roots: dict[Any, list[Any]] = {}
+    rest = []
+    for factor in expr.args:
+        base, exponent = factor.as_base_exp()
+        if base.is_Symbol and exponent.is_Rational and not exponent.is_Integer:
+            roots.setdefault(abs(exponent), []).append(base if exponent > 0 else 1 / base)
+        else:
+            rest.append(factor)
+    if all(len(bases) < 2 for bases in roots.values()):
+        return None
+    merged = [sp.Pow(sp.Mul(*bases), exponent, evaluate=False) for exponent, bases in roots.items()]
+    return merged[0] if len(merged) == 1 and not rest else sp.Mul(*rest, *merged, evaluate=False)
+
+
+class _Tex(_LatexPrinter):
+    """LaTeX in the letters of the notation page: W' for the transpose, I for every identity."""
+
+    def _print_Symbol(self, expr: Any, style: str = "plain") -> str:
+        known = _letter(expr.name)
+        return known[0] if known else super()._print_Symbol(expr, style)
+
+    _print_MatrixSymbol = _print_Symbol
+
+    def _print_Mul(self, expr: Any) -> str:
+        merged = _merged_roots(expr)
+        return super()._print_Mul(expr) if merged is None else self._print(merged)
+
+    def _print_Transpose(self, expr: Any) -> str:
+        inner = self._print(expr.arg)
+        return f"{inner}'" if expr.arg.is_symbol else rf"\left({inner}\right)'"
+
+    def _print_Identity(self, expr: Any) -> str:
+        return "I"
+
+    def _print_ZeroMatrix(self, expr: Any) -> str:
+        return "0"
+
+    def _print_MatAdd(self, expr: Any) -> str:
+        out = ""
+        for term in _in_order(expr):
+            minus = _minus(term) and bool(out)
+            out += (" - " if minus else " + " if out else "") + self._print(-term if minus else term)
+        return out
+
+    _print_Listed = _print_MatAdd
+
+    def _print_Trace(self, expr: Any) -> str:
+        return rf"\mathrm{{tr}}\left({self._print(expr.arg)}\right)"
+
+
+class _Text(_PrettyPrinter):
+    """Unicode in the letters of the notation page."""
+
+    def _print_Symbol(self, e: Any, bold_name: bool = False) -> Any:
+        known = _letter(e.name)
+        return prettyForm(known[1], binding=prettyForm.ATOM) if known else super()._print_Symbol(e, bold_name)
+
+    _print_MatrixSymbol = _print_Symbol
+
+    def _print_Mul(self, expr: Any) -> Any:
+        merged = _merged_roots(expr)
+        return super()._print_Mul(expr) if merged is None else self._print(merged)
+
+    def _print_Transpose(self, expr: Any) -> Any:
+        inner: Any = self._print(expr.arg)
+        if not expr.arg.is_symbol:
+            inner = prettyForm(*inner.parens())
+        return prettyForm(*inner.right("'"), binding=prettyForm.ATOM)
+
+    def _print_Identity(self, expr: Any) -> Any:
+        return prettyForm("I", binding=prettyForm.ATOM)
+
+    def _print_ZeroMatrix(self, expr: Any) -> Any:
+        return prettyForm("0", binding=prettyForm.ATOM)
+
+    def _print_MatAdd(self, expr: Any) -> Any:
+        out: Any = None
+        for term in _in_order(expr):
+            minus = _minus(term)
+            shown = self._print(-term if minus and out is not None else term)
+            out = shown if out is None else prettyForm(*stringPict.next(out, " - " if minus else " + ", shown))
+        return out
+
+    _print_Listed = _print_MatAdd
+
+
+def tex(expr: Any) -> str:
+    """An expression or relation as LaTeX."""
+    return _Tex({"mat_str": "matrix"}).doprint(expr)
+
+
+def _text(expr: Any) -> str:
+    return _Text({"use_unicode": True, "wrap_line": False}).doprint(expr)
+
+
+def _broken(expr: Any, length: Any, limit: int) -> list[tuple[str, Any]]:
+    """A long sum as several shorter ones: (the sign in front, the part), so that no line runs over the margin."""
+    if not isinstance(expr, sp.Add | Listed) or length(expr) <= limit:
+        return [("", expr)]
+    lines: list[tuple[str, list[Any]]] = [("", [])]
+    for term in _in_order(expr):
+        if lines[-1][1] and length(Listed(*lines[-1][1], term)) > limit:
+            lines.append(("-" if _minus(term) else "+", []))
+        flipped = lines[-1][0] == "-" and not lines[-1][1]
+        lines[-1][1].append(-term if flipped else term)
+    return [(sign, Listed(*terms)) for sign, terms in lines]
+
+
+def _tex_length(expr: Any) -> int:
+    """Roughly how wide a formula is printed: commands and braces take no room of their own."""
+    return len(re.sub(r"\\[a-zA-Z]+|[{}^_\\ ]", "", tex(expr)))
+
+
+def _text_length(expr: Any) -> int:
+    return max(len(line) for line in _text(expr).split("\n"))
+
+
+def _tex_display(claims: tuple[Any, ...]) -> str:
+    """All relations of a step as the inside of an `aligned`, or as one formula where that is enough."""
+    rows: list[str] = []
+    for claim in claims:
+        if not isinstance(claim, sp.Eq):
+            rows.append(tex(claim))
+            continue
+        parts = _broken(claim.rhs, _tex_length, _TEX_LINE)
+        rows.append(
+            f"{tex(claim.lhs)} &= {tex(parts[0][1])}" if len(parts) > 1 else f"{tex(claim.lhs)} &= {tex(claim.rhs)}"
+        )
+        rows += [rf"&\quad {sign} {tex(part)}" for sign, part in parts[1:]]
+    if not any("&" in row for row in rows):
+        return r",\qquad ".join(rows)
+    if len(rows) == 1:
+        return rows[0].replace("&=", "=", 1)
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def _text_display(claims: tuple[Any, ...], width: int) -> list[str]:
+    blocks: list[str] = []
+    for claim in claims:
+        if not isinstance(claim, sp.Eq) or claim.rhs.has(sp.Piecewise):
+            blocks.append(_text(claim))
+            continue
+        left = _pict(claim.lhs)
+        parts = _broken(claim.rhs, _text_length, max(width - left.width() - 6, 30))
+        first = prettyForm(*stringPict.next(left, " = ", _pict(parts[0][1])))
+        blocks.append(str(first))
+        blocks += [
+            str(prettyForm(*stringPict.next(prettyForm(f"    {sign} "), _pict(part)))) for sign, part in parts[1:]
+        ]
+    return blocks
+
+
+def _pict(expr: Any) -> Any:
+    return _Text({"use_unicode": True, "wrap_line": False})._print(expr)
+
+
+_WORDS = {
+    r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
+    r"\kappa": "κ", r"\gamma": "γ",
+    r"\nabla": "∇", r"\infty": "∞", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥", r"\cdots": "…",
+    r"\lVert": "‖", r"\rVert": "‖", r"\,": " ", r"\ ": " ",
+    r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
+    r"\bar y": "ȳ", r"\bar h": "h̄",
+}  # fmt: skip
+
+
+def plain(sentence: str) -> str:
+    """A sentence with inline LaTeX as Unicode text."""
+    return re.sub(r"\$([^$]*)\$", lambda found: _plain_formula(found.group(1)), sentence)
+
+
+def _plain_formula(formula: str) -> str:
+    formula = re.sub(r"\\(?:mathbf|mathrm)\{1\}", "𝟏", formula)
+    formula = re.sub(r"\\(?:mathrm|mathbf|operatorname)\{([^{}]*)\}", r"\1", formula)
+    for _ in range(3):  # nested fractions and roots, from the inside
+        formula = re.sub(r"\\sqrt\{([^{}]*)\}", lambda f: "√" + _grouped(f.group(1)), formula)
+        formula = re.sub(
+            r"\\frac\{([^{}]*)\}\{([^{}]*)\}", lambda f: f"{_grouped(f.group(1))}/{_grouped(f.group(2))}", formula
+        )
+        formula = re.sub(r"_\{([^{}]*)\}", r"_\1", formula)
+        formula = re.sub(r"\^\{([^{}]*)\}", lambda f: "*" if f.group(1) == "*" else f"^{_grouped(f.group(1))}", formula)
+    for command in sorted(_WORDS, key=len, reverse=True):
+        formula = formula.replace(command, _WORDS[command])
+    return re.sub(r" +", " ", formula).strip()
+
+
+def _grouped(formula: str) -> str:
+    return formula if re.fullmatch(r"\\?\w+", formula) else f"({formula})"
+
+
+def _refusal(step: Step) -> str:
+    return f"NOT VERIFIED ({step.name}): {step.justification}."
+
+
+def _closing(derivation: Derivation) -> str:
+    checked = sum(step.how == "sympy" for step in derivation.steps)
+    if not derivation.ok:
+        return f"This is not a proof: {', '.join(derivation.failed) or 'nothing'} could not be verified."
+    rests = (
+        "no lemma is used" if not derivation.lemmas else "given " + ", ".join(lemma.name for lemma in derivation.lemmas)
+    )
+    counted = f"All {checked} steps that are not definitions or hypotheses"
+    return f"{counted} were verified by SymPy for symbolic parameters; {rests}."
+
+
+def to_latex(derivation: Derivation) -> str:
+    """A subsection and a proof environment (amsmath, amsthm), without a preamble."""
+    out = [rf"\subsection*{{{derivation.title}}}", rf"\noindent\textit{{{derivation.statement}}}", "", r"\begin{proof}"]
+    for section, steps in groupby(derivation.steps, key=lambda step: step.section):
+        if section:
+            out += ["", rf"\medskip\noindent\textbf{{{section}.}}"]
+        for step in steps:
+            if not (step.sentence or step.claims):
+                continue
+            out.append(f"% {step.name}: {step.justification}")
+            out.append(step.sentence)
+            out += [
+                rf"By the lemma \emph{{{each.name}}} \cite[{each.locator}]{{{each.cite}}},"
+                for each in step.lemmas
+                if step.how == "lemma"
+            ]
+            if step.claims:
+                out += [r"\[", _tex_display(step.claims), r"\]"]
+            if not step.ok:
+                out.append(rf"\textbf{{{_refusal(step)}}}")
+    out += ["", _closing(derivation), r"\end{proof}"]
+    return "\n".join(out) + "\n"
+
+
+def to_markdown(derivation: Derivation) -> str:
+    """A heading, the statement and the steps, formulae between $$."""
+    out = [f"## {derivation.title}", "", f"*{derivation.statement}*"]
+    for section, steps in groupby(derivation.steps, key=lambda step: step.section):
+        if section:
+            out += ["", f"### {section}"]
+        for step in steps:
+            if not (step.sentence or step.claims):
+                continue
+            out += ["", step.sentence]
+            out += [
+                f"By the lemma *{each.name}* ({each.cite}, {each.locator}),"
+                for each in step.lemmas
+                if step.how == "lemma"
+            ]
+            if step.claims:
+                out += ["", "$$", _tex_display(step.claims), "$$"]
+            if not step.ok:
+                out += ["", f"**{_refusal(step)}**"]
+    return "\n".join([*out, "", _closing(derivation), ""])
+
+
+_MARKS = {"sympy": "✓", "lemma": "by lemma", "refused": "✗", "definition": ""}
+
+
+def to_text(derivation: Derivation, width: int) -> str:
+    """Sentences wrapped to the width, formulae in two dimensions, and a mark for what was verified."""
+    out = [derivation.title, "=" * len(derivation.title), *textwrap.wrap(plain(derivation.statement), width)]
+    for section, steps in groupby(derivation.steps, key=lambda step: step.section):
+        if section:
+            heading = plain(section)
+            out += ["", heading, "-" * len(heading)]
+        for step in steps:
+            if not (step.sentence or step.claims):
+                continue
+            mark = _MARKS[step.how]
+            by = [
+                f"By the lemma {each.name} ({each.cite}, {each.locator})."
+                for each in step.lemmas
+                if step.how == "lemma"
+            ]
+            out += textwrap.wrap(" ".join([plain(step.sentence), *by, *([mark] if mark else [])]), width)
+            for block in _text_display(step.claims, width - 4):
+                out += [f"    {line}".rstrip() for line in block.split("\n")]
+            if not step.ok:
+                out += textwrap.wrap(_refusal(step), width)
+    return "\n".join([*out, "", *textwrap.wrap(_closing(derivation), width), ""])
