@@ -55,7 +55,7 @@ def test_simplex_etf_is_recognised() -> None:
     assert float(record["cosine"]) == pytest.approx(-1 / (K - 1), abs=roundoff())
     for name in ("nc1", "nc1_ratio", "cdnv", "nc2_etf", "nc2_etf_uncentred", "nc3", "nc3_uncentred", "nc3_balance"):
         assert float(record[name]) == pytest.approx(0, abs=roundoff()), name
-    for name in ("equinorm", "equiangle", "maxangle", "singular_value_mean", "nc4"):
+    for name in ("equinorm", "equiangle", "maxangle", "singular_value_mean", "nc4", "nc2_etf_classifier", "nc3_etf"):
         assert float(record[name]) == pytest.approx(0, abs=roundoff()), name
     distance = math.sqrt(2 - 2 * math.sqrt((K - 1) / K))  # between the unit Gram matrices I - J/K and I
     assert float(record["nc2_of"]) == pytest.approx(distance, abs=roundoff())

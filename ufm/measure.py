@@ -40,7 +40,8 @@ def measure(
     `ufm.samples(...)` or an m x N matrix for regression; or a problem, for its targets.
     W: classifier, m x d; b: m, None for zero. Plain labels mean one-hot codes: label k is row k of W, or, where labels
     are not numbers below m, the k-th label in sorted order.
-    problem: adds the objective's `value` and the invariants of critical points; its codes are used.
+    problem: adds the objective's `value` and the invariants of critical points; the k-th label in sorted order has the
+    k-th of its codes.
     Raises UfmError where arrays do not fit, are not finite, or hold one class only.
     """
     if isinstance(labels_or_targets, Problem):
@@ -114,6 +115,8 @@ def _of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray
     values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
     if W.shape[0] == split.K:
         values["nc3"] = duality.self_duality(W, split.deviations)
+        values["nc2_etf_classifier"] = geometry.frame_distance(geometry.gram(W.T), geometry.simplex_gram(split.K))
+        values["nc3_etf"] = geometry.frame_distance(W @ split.deviations, geometry.simplex_gram(split.K))
         values["nc3_uncentred"] = duality.self_duality(W, means)
     return values | _invariants(problem, W, split.mean, b, codes @ (counts / split.N), split.N)
 

@@ -9,7 +9,7 @@ from ufm.metrics.split import Split
 def cdnv(split: Split) -> float:
     """Mean over pairs k < l of (v_k + v_l) / (2 ||hbar_k - hbar_l||^2), v_k = (1/n_k) sum_i ||h_ki - hbar_k||^2.
 
-    Source: galanti2022, definition of V_f. inf where two class means coincide (to round-off).
+    Source: galanti2021. inf where two class means coincide (to round-off).
     """
     distances = pdist(split.deviations.T, "sqeuclidean")
     variances = split.within_variances()

@@ -55,7 +55,8 @@ def simplex_gram(K: int) -> np.ndarray:
 def frame_distance(G: np.ndarray, target: np.ndarray) -> float:
     """|| G/||G||_F - T/||T||_F ||_F for a Gram matrix G and a predicted one T (K x K); 0 iff proportional.
 
-    With T = I - 11'/K the distance to a simplex ETF [zhu2021, NC2], with T = I to an orthogonal frame [tirer2022].
+    With T = I - 11'/K the distance to a simplex ETF (of WW' or of W Hbar in [zhu2021], NC2 and NC3), with T = I to an
+    orthogonal frame.
     """
     if G.shape != target.shape:
         raise UfmError(f"the Gram matrix is {G.shape}, the one it is compared with {target.shape}.")

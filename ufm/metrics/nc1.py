@@ -11,7 +11,7 @@ from ufm.metrics.split import Split
 
 
 def nc1(split: Split, weighting: str = "samples") -> float:
-    """Trace tr(Sigma_W Sigma_B^+)/K, never negative [papyan2020, eq. NC1; zhu2021].
+    """Trace tr(Sigma_W Sigma_B^+)/K, never negative [papyan2020, NC1; zhu2021].
 
     With the thin decomposition U S V' of the weighted centred class means (d x K): sum_i u_i' Sigma_W u_i / s_i^2 / K
     over the s_i above round-off. inf where all class means coincide but samples do not (the bare pseudo-inverse would
@@ -27,7 +27,7 @@ def nc1(split: Split, weighting: str = "samples") -> float:
 
 
 def nc1_ratio(split: Split, weighting: str = "samples") -> float:
-    """Ratio of traces tr Sigma_W / tr Sigma_B [tirer2022, section 3; yaras2022], never negative.
+    """Ratio of traces tr Sigma_W / tr Sigma_B, never negative.
 
     It sees the within-class parts outside the span of the class means, which the pseudo-inverse form does not. inf and
     nan as there.
