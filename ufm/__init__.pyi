@@ -9,6 +9,8 @@ from .errors import ProblemError as ProblemError
 from .errors import UfmError as UfmError
 from .flow import Flow as Flow
 from .flow import State as State
+from .flow import balanced_start as balanced_start
+from .flow import random_start as random_start
 from .flow import simulate as simulate
 from .measure import measure as measure
 from .optimum import Optimum as Optimum

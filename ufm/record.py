@@ -65,11 +65,23 @@ class Record:
         return name in self.values.data_vars
 
     def select(self, **where: Any) -> "Record":
-        """The record at these coordinates (nearest match), for instance `select(lam_b=0.1, seed=0)`."""
-        keep = {k: v for k, v in where.items() if k in self.values.dims}
-        values = self.values.sel(keep, method="nearest")
-        errors = self.errors.sel({k: v for k, v in keep.items() if k in self.errors.dims}, method="nearest")
+        """The record at these coordinates, to round-off, for instance `select(lam_b=0.1, seed=0)`."""
+        index = {name: self._position(name, value) for name, value in where.items()}
+        values = self.values.isel(index)
+        errors = self.errors.isel({name: i for name, i in index.items() if name in self.errors.dims})
         return Record(self.witness, values, self.problem_at(values), errors, self.seed, self.provenance)
+
+    def _position(self, name: str, value: Any) -> int:
+        """Where a coordinate has this value."""
+        if name not in self.values.coords or name not in self.values.dims:
+            raise UfmError(
+                f"this record has no dimension {name!r} with values; it has {', '.join(self.values.coords)}."
+            )
+        labels = self.values.coords[name].values
+        hit = np.isclose(labels, value, rtol=1e-9, atol=0) if labels.dtype.kind in "iuf" else labels == value
+        if not hit.any():
+            raise UfmError(f"{name} = {value} is not recorded; recorded are {', '.join(map(str, labels))}.")
+        return int(np.argmax(hit))
 
     def problem_at(self, values: xr.Dataset) -> Problem | None:
         """This record's problem with the scalar coordinates of `values` (lam_b, lam_W, lam_H) put in."""

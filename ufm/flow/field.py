@@ -67,8 +67,7 @@ class Field:
         for layer in W[1:]:
             above.append(above[-1] @ layer)
         PH = above[-1] @ Ht.T
-        if implicit:
-            assert self.bias_rate is not None
+        if implicit and self.bias_rate is not None:
             b = (b - implicit * self.bias_drift(PH)) / (1 + implicit * self.bias_rate)
             y[: self.m] = b
         E = self.residual(PH, b)

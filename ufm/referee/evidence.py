@@ -1,8 +1,9 @@
 """The evidence for one statement, witness by witness: proof, certified optima over the domain, and flows."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +39,13 @@ def prove_statement(theorem: Theorem) -> Proof:
     return Proof(derivation, "")
 
 
-def _differs(claim: Claim, formulae: object, claims: object) -> str:
+def _differs(claim: Claim, formulae: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
     """Why a claim is not what the derivation arrives at; empty where it is."""
-    if claim.observable in claims:  # pyright: ignore[reportOperatorIssue]
+    if claim.observable in claims:
         return ""
-    if not isinstance(claim, Equals) or claim.observable not in formulae:  # pyright: ignore[reportOperatorIssue]
+    if not isinstance(claim, Equals) or claim.observable not in formulae:
         return f"the derivation does not reach the claim {claim.text()!r}"
-    outcome = agree(claim.expression, formulae[claim.observable])  # pyright: ignore[reportIndexIssue]
+    outcome = agree(claim.expression, formulae[claim.observable])
     if outcome.verdict is True:
         return ""
     if outcome.verdict is None:
@@ -115,7 +116,14 @@ def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexampl
         if violation.ratio >= _FAR:
             independent, by = _independently(claim, problem)
             return Counterexample(
-                problem, claim.text(), violation.claimed, violation.found, independent, by, violation.ratio
+                problem,
+                claim.observable,
+                claim.text(),
+                violation.claimed,
+                violation.found,
+                independent,
+                by,
+                violation.ratio,
             )
     return None
 

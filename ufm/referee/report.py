@@ -67,6 +67,7 @@ class Counterexample:
     """A problem that breaks a claim: what was claimed, what the optimum has, and what somebody else's solver has."""
 
     problem: Problem
+    observable: str
     claim: str
     claimed: float
     found: float
@@ -86,6 +87,7 @@ class Counterexample:
         """A JSON-ready form."""
         return {
             "problem": self.problem.to_dict(),
+            "observable": self.observable,
             "claim": self.claim,
             "claimed": self.claimed,
             "found": self.found,

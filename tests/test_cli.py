@@ -1,0 +1,131 @@
+"""The command line, as a user meets it: verbs, JSON, exit codes, and errors in one line."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+
+def ufm(*words, cwd=None):
+    """Run the command in a process of its own, as a shell would."""
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "140"}
+    command = [sys.executable, "-W", "error", "-c", "from ufm.cli import main; main()", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+
+
+def test_help_names_every_verb_and_each_has_an_example():
+    top = ufm("--help")
+    assert top.returncode == 0
+    assert "Exit codes" in top.stdout
+    for verb in "list show derive check solve simulate sweep train measure compare figure cite doctor".split():
+        assert f"  {verb} " in top.stdout
+        assert "Example:" in ufm(verb, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "class_encodin"), "Did you mean 'class_encoding'"),
+        (("solve",), "--classes"),
+        (("solve", "--classes", "3"), "--t-rel"),
+        (("solve", "--classes", "3", "--t-rel", "0.1", "--encoding", "onehot"), "choose one of"),
+        (("solve", "--classes", "3", "--t-rel", "0.1", "--lam-b", "-1"), "lam_b = -1"),
+        (("solve", "--classes", "3", "--counts", "2,x", "--t-rel", "0.1"), "--counts"),
+        (("solve", "--problem", "nowhere.toml"), "no such file"),
+        (("figure", "class-encodin"), "Did you mean 'class-encoding'"),
+        (("compare", "a.nc", "b.nc"), "no such record"),
+        (("measure", "a.npz"), "no such file"),
+        (("train", "nothing"), "class_encoding"),
+    ],
+)
+def test_what_is_asked_wrongly_is_said_in_one_line(words, said):
+    done = ufm(*words)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not done.stdout
+
+
+def test_solve_and_simulate_agree_through_files(tmp_path):
+    problem = ("--classes", "3", "--counts", "4", "--t-rel", "0.3", "--lam-b", "0.8")
+    solved = ufm("solve", *problem, "--json", "--save", "o.nc", cwd=tmp_path)
+    flowed = ufm("simulate", *problem, "--json", "--save", "f.nc", cwd=tmp_path)
+    optimum, flow = json.loads(solved.stdout), json.loads(flowed.stdout)
+    assert optimum["status"] == "CERTIFIED"
+    assert flow["status"] == "STEADY"
+    assert optimum["cosine"] == pytest.approx(flow["cosine"], abs=1e-6)
+    compared = ufm("compare", "o.nc", "f.nc", "--json", cwd=tmp_path)
+    assert compared.returncode == 0, compared.stdout
+    assert json.loads(compared.stdout)["agrees"] is True
+    assert ufm("solve", *problem[:-1], "0.9", "--save", "p.nc", cwd=tmp_path).returncode == 0
+    assert ufm("compare", "o.nc", "p.nc", cwd=tmp_path).returncode == 1  # another problem: they disagree
+
+
+def test_problem_files_and_encodings(tmp_path):
+    (tmp_path / "p.toml").write_text(
+        'lam_W = 0.02\nlam_H = 0.01\nlam_b = inf\n[targets]\nencoding = "binary"\nparameters = { K = 5 }\ncounts = 3\n'
+    )
+    from_file = json.loads(ufm("solve", "--problem", "p.toml", "--json", cwd=tmp_path).stdout)
+    flags = ("--classes", "5", "--encoding", "binary", "--counts", "3", "--lam-W", "0.02", "--lam-H", "0.01")
+    from_flags = json.loads(ufm("solve", *flags, "--json", cwd=tmp_path).stdout)
+    assert from_file == from_flags
+    random = ("--encoding", "random", "--with", "m=2", "--with", "seed=1", "--classes", "4", "--t-rel", "0.1")
+    assert json.loads(ufm("solve", *random, "--json").stdout)["status"] == "CERTIFIED"
+
+
+def test_a_users_own_conjecture_is_refuted_with_exit_code_1(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\n"
+        "from ufm.catalogue import Domain, Equals, catalogue\n"
+        "from ufm.symbols import K\n"
+        "known = catalogue()['class_encoding:transition']\n"
+        "THEOREMS = (replace(known, name='etf', claims=(Equals('cosine', -1 / (K - 1)),), campaign='', flow_domain=Domain()),)\n"
+    )
+    done = ufm("check", "mine.py", "--samples", "8", "--json", cwd=tmp_path)
+    assert done.returncode == 1
+    (report,) = json.loads(done.stdout)["reports"]
+    assert report["verdict"] == "refuted"
+    assert report["counterexample"]["problem"]["targets"]["parameters"] == {"K": 2}
+    short = ufm("check", "mine.py:etf", "--samples", "8", "--counterexample", cwd=tmp_path)
+    assert short.returncode == 1
+    assert "cvxpy finds" in short.stdout
+
+
+def test_measure_reads_arrays(tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "run.npz",
+        H=rng.standard_normal((4, 12)),
+        labels=np.repeat([0, 1, 2], 4),
+        W=rng.standard_normal((3, 4)),
+    )
+    values = json.loads(ufm("measure", "run.npz", "--json", cwd=tmp_path).stdout)
+    assert values["nc1"] > 0
+    np.savez(tmp_path / "short.npz", H=np.eye(3))
+    refused = ufm("measure", "short.npz", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "no labels" in refused.stderr
+
+
+def test_catalogue_verbs():
+    assert "class_encoding:transition" in ufm("list").stdout
+    assert "massion2026:etf_to_of" in {entry["id"] for entry in json.loads(ufm("list", "--json").stdout)}
+    shown = ufm("show", "class_encoding:transition")
+    assert "assumes" in shown.stdout
+    assert "claims   cosine" in shown.stdout
+    assert ufm("cite", "massion2026").stdout.startswith("@misc{massion2026,")
+    proof = ufm("derive", "class_encoding:bias_invariant", "--latex")
+    assert proof.returncode == 0
+    assert "\\begin" in proof.stdout or "$" in proof.stdout
+    assert "packages" in json.loads(ufm("doctor", "--json").stdout)
+
+
+def test_output_in_a_pipe_has_no_escape_codes_or_bars():
+    done = ufm("check", "class_encoding:bias_invariant", "--samples", "4")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "verdict   proved" in done.stdout
