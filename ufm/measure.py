@@ -74,7 +74,7 @@ def _of_features(split: Split) -> Values:
     """What features and labels alone determine."""
     means, centred, K = split.class_means, split.deviations, split.K
     angles, G = geometry.cosines(means), geometry.gram(means)
-    angles_centred, G_centred = geometry.cosines(centred), geometry.gram(centred)
+    G_centred = geometry.gram(centred)
     etf = geometry.simplex_gram(K)
     values: Values = {
         "nc1": nc1.nc1(split),
@@ -84,8 +84,7 @@ def _of_features(split: Split) -> Values:
         "gram": G,
         "cosines": angles,
         "cosine": geometry.mean_cosine(angles),
-        "cosines_centred": angles_centred,
-        "cosine_centred": geometry.mean_cosine(angles_centred),
+        "cosine_centred": geometry.mean_cosine(geometry.cosines(centred)),
         "class_mean_norm": np.linalg.norm(means, axis=0),
         "equinorm": geometry.equinorm(centred),
         "equiangle": geometry.equiangle(centred),

@@ -10,7 +10,6 @@ from ufm.metrics.spectrum import spectrum
 
 # Named dimensions of each observable, for records; what is not here is a number.
 DIMS: dict[str, tuple[str, ...]] = {
-    "cosines_centred": ("class", "other_class"),
     "nc1_per_class": ("class",),
     "gram": ("class", "other_class"),
     "cosines": ("class", "other_class"),
