@@ -78,7 +78,7 @@ def convex_form() -> Derivation:
         (costs, tau * (norm2(scaled_W) + norm2(scaled_H)) / 2),
         where=where,
     )
-    proof.lemma("nuclear norm", "Hence", lemma("nuclear_norm"), equation(penalty * costs, tau * nuclear))
+    proof.lemma("nuclear norm", "Hence", lemma("nuclear_norm"), equation(penalty, tau * nuclear))
     return proof.conclude(claims={"convex_form": "min over W H_Q = X of the penalties is tau ||X||_*, if d >= rank X"})
 
 

@@ -96,9 +96,7 @@ class Proof:
 
     def sign(self, name: str, sentence: str, *relations: Any, regime: Regime = EVERYWHERE) -> None:
         """Inequalities hold throughout the regime: in slack variables no coefficient has the wrong sign."""
-        sides = [[regime.resolve(self.full(side)) for side in (each.lhs, each.rhs)] for each in relations]
-        found = [Sign.UNKNOWN if None in pair else sign_of(pair[0] - pair[1]) for pair in sides]
-        ok = all(sign in _ALLOWED[type(each)] for sign, each in zip(found, relations, strict=True))
+        ok = all(self._holds(relation, regime) for relation in relations)
         self._record(name, sentence, list(relations), ok, "sympy", "the sign is not settled")
 
     def identity(
@@ -222,6 +220,12 @@ class Proof:
         )
 
     # how
+
+    def _holds(self, relation: Any, regime: Regime) -> bool:
+        if relation in (sp.true, sp.false):  # settled by SymPy from the assumptions on the letters
+            return bool(relation)
+        left, right = (regime.resolve(self.full(side)) for side in (relation.lhs, relation.rhs))
+        return left is not None and right is not None and sign_of(left - right) in _ALLOWED[type(relation)]
 
     def _same(self, left: Any, right: Any, where: Mapping[Any, Any], regime: Regime) -> bool:
         shapes_agree = isinstance(left, MatrixExpr) == isinstance(right, MatrixExpr)

@@ -13,6 +13,7 @@ from sympy.printing.pretty.pretty import PrettyPrinter
 from sympy.printing.pretty.stringpict import prettyForm, stringPict
 
 from ufm.derivation.derivation import Derivation, Step
+from ufm.derivation.lemma import Lemma
 from ufm.derivation.words import Listed
 
 # letters that SymPy would not typeset as the notation page does: name -> (LaTeX, Unicode)
@@ -32,7 +33,10 @@ _LETTERS = {
     "singular_values_centred": ("s", "s"),
     "singular_value_mean": ("s_0", "s₀"),
     "nuclear_norm": (r"\lVert X \rVert_{*}", "‖X‖_*"),
-    "least_penalty": (r"\min_{W H_Q = X}", "min over W H_Q = X"),
+    "least_penalty": (
+        r"\min_{W H_Q = X} \tfrac{N}{2} \left(\lambda_W \lVert W \rVert^2 + \lambda_H \lVert H_Q \rVert^2\right)",
+        "min {N (λ_W ‖W‖² + λ_H ‖H_Q‖²)/2 : W H_Q = X}",
+    ),
     "cosine": (r"\cos(\bar{h}_k, \bar{h}_l)", "cos(h̄_k, h̄_l)"),
     "class_mean_norm": (r"\lVert \bar{h}_k \rVert", "‖h̄_k‖"),
     "classifier_norm": (r"\lVert w_k \rVert", "‖w_k‖"),
@@ -228,7 +232,7 @@ _WORDS = {
     r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
     r"\kappa": "κ", r"\gamma": "γ",
     r"\nabla": "∇", r"\infty": "∞", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥", r"\cdots": "…",
-    r"\lVert": "‖", r"\rVert": "‖", r"\,": " ", r"\ ": " ",
+    r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
     r"\bar y": "ȳ", r"\bar h": "h̄",
 }  # fmt: skip
@@ -249,6 +253,7 @@ def _plain_formula(formula: str) -> str:
         )
         formula = re.sub(r"_\{([^{}]*)\}", r"_\1", formula)
         formula = re.sub(r"\^\{([^{}]*)\}", lambda f: "*" if f.group(1) == "*" else f"^{_grouped(f.group(1))}", formula)
+    formula = re.sub(r"\\lVert\s*|\s*\\rVert", "‖", formula)
     for command in sorted(_WORDS, key=len, reverse=True):
         formula = formula.replace(command, _WORDS[command])
     return re.sub(r" +", " ", formula).strip()
@@ -256,6 +261,10 @@ def _plain_formula(formula: str) -> str:
 
 def _grouped(formula: str) -> str:
     return formula if re.fullmatch(r"\\?\w+", formula) else f"({formula})"
+
+
+def _title(lemma: Lemma) -> str:
+    return lemma.name.replace("_", " ")
 
 
 def _refusal(step: Step) -> str:
@@ -267,9 +276,11 @@ def _closing(derivation: Derivation) -> str:
     if not derivation.ok:
         return f"This is not a proof: {', '.join(derivation.failed) or 'nothing'} could not be verified."
     rests = (
-        "no lemma is used" if not derivation.lemmas else "given " + ", ".join(lemma.name for lemma in derivation.lemmas)
+        "no lemma is used"
+        if not derivation.lemmas
+        else "given " + ", ".join(_title(lemma) for lemma in derivation.lemmas)
     )
-    counted = f"All {checked} steps that are not definitions or hypotheses"
+    counted = f"All steps but definitions and hypotheses ({checked})"
     return f"{counted} were verified by SymPy for symbolic parameters; {rests}."
 
 
@@ -285,7 +296,7 @@ def to_latex(derivation: Derivation) -> str:
             out.append(f"% {step.name}: {step.justification}")
             out.append(step.sentence)
             out += [
-                rf"By the lemma \emph{{{each.name}}} \cite[{each.locator}]{{{each.cite}}},"
+                rf"(lemma \emph{{{_title(each)}}}, \cite[{each.locator}]{{{each.cite}}})"
                 for each in step.lemmas
                 if step.how == "lemma"
             ]
@@ -308,9 +319,7 @@ def to_markdown(derivation: Derivation) -> str:
                 continue
             out += ["", step.sentence]
             out += [
-                f"By the lemma *{each.name}* ({each.cite}, {each.locator}),"
-                for each in step.lemmas
-                if step.how == "lemma"
+                f"(lemma *{_title(each)}*, {each.cite}, {each.locator})" for each in step.lemmas if step.how == "lemma"
             ]
             if step.claims:
                 out += ["", "$$", _tex_display(step.claims), "$$"]
@@ -319,7 +328,7 @@ def to_markdown(derivation: Derivation) -> str:
     return "\n".join([*out, "", _closing(derivation), ""])
 
 
-_MARKS = {"sympy": "✓", "lemma": "by lemma", "refused": "✗", "definition": ""}
+_MARKS = {"sympy": "✓", "lemma": "", "refused": "✗", "definition": ""}
 
 
 def to_text(derivation: Derivation, width: int) -> str:
@@ -333,11 +342,7 @@ def to_text(derivation: Derivation, width: int) -> str:
             if not (step.sentence or step.claims):
                 continue
             mark = _MARKS[step.how]
-            by = [
-                f"By the lemma {each.name} ({each.cite}, {each.locator})."
-                for each in step.lemmas
-                if step.how == "lemma"
-            ]
+            by = [f"(lemma {_title(each)}, {each.cite}, {each.locator})" for each in step.lemmas if step.how == "lemma"]
             out += textwrap.wrap(" ".join([plain(step.sentence), *by, *([mark] if mark else [])]), width)
             for block in _text_display(step.claims, width - 4):
                 out += [f"    {line}".rstrip() for line in block.split("\n")]

@@ -35,25 +35,29 @@ class Sign(Enum):
         return flips.get(self, self)
 
 
-def cancelled(expr: Any, slack: Mapping[Any, Any] | None = None) -> Any:
-    """The expression after the substitution, as one fraction in lowest terms."""
+def _fraction(expr: Any, slack: Mapping[Any, Any] | None) -> Any:
+    """The expression after the substitution, as one fraction, not yet in lowest terms."""
     expr = sp.sympify(expr)
     if slack:
         expr = expr.subs(dict(slack), simultaneous=True)
-    if expr.is_Rational:
-        return expr
-    # SymPy merges powers of equal positive bases only once they are expanded, so radicals first
-    return sp.cancel(sp.together(sp.powsimp(sp.expand_power_base(expr))))
+    if any(not power.exp.is_Integer for power in expr.atoms(sp.Pow)):
+        # SymPy merges powers of equal positive bases only once they are expanded, so radicals first
+        expr = sp.powsimp(sp.expand_power_base(expr))
+    return sp.together(expr)
+
+
+def cancelled(expr: Any, slack: Mapping[Any, Any] | None = None) -> Any:
+    """The expression after the substitution, as one fraction in lowest terms."""
+    return sp.cancel(_fraction(expr, slack))
 
 
 def vanishes(expr: Any, slack: Mapping[Any, Any] | None = None) -> bool:
     """Is the expression identically zero? True is a proof; False only says that none was found."""
-    out = cancelled(expr, slack)
-    if out == 0:
-        return True
-    if out.is_Rational:
+    out = _fraction(expr, slack)
+    if out.is_finite is False or out is sp.nan:
         return False
-    return sp.simplify(sp.expand(sp.numer(sp.together(out)))) == 0
+    above = sp.expand(sp.numer(out))
+    return above == 0 or (not above.is_Rational and sp.simplify(above) == 0)
 
 
 def _product(left: Sign, right: Sign) -> Sign:
