@@ -50,7 +50,7 @@ class Campaign:
     field: str
     values: tuple[float, ...]
     flow: FlowPlan | None
-    measured: MeasuredPlan | None
+    measured: tuple[MeasuredPlan, ...]
 
     def problems(self, values: Sequence[float] | None = None) -> list[Problem]:
         """The problem at each value of the swept field."""
@@ -64,11 +64,13 @@ class Campaign:
         targets = classes(self.problem.classes.encoding, self.flows().counts)
         return self.problem.replace(targets=targets, lam_H=self.problem.lam_H * self.problem.N / targets.N)
 
-    def networks(self) -> MeasuredPlan:
-        """The plan of the networks; ProblemError where there is none."""
-        if self.measured is None:
-            raise ProblemError("measured", None, f"campaign {self.name!r} plans no networks; add a [measured] table.")
-        return self.measured
+    def networks(self, images: str) -> MeasuredPlan:
+        """The plan of the networks on one image set; ProblemError where there is none."""
+        for plan in self.measured:
+            if plan.images == images:
+                return plan
+        known = ", ".join(plan.images for plan in self.measured) or "none; add a [[measured]] table"
+        raise ProblemError("images", images, f"campaign {self.name!r} plans networks on: {known}.")
 
     def flows(self) -> FlowPlan:
         """The plan of the flows; ProblemError where there is none."""
@@ -95,7 +97,7 @@ def load_campaign(name: str | Path) -> Campaign:
     ((swept, values),) = spec["sweep"].items()
     problem = Problem.from_dict({**spec["problem"], swept: values[0]})
     flow = FlowPlan(**spec["flow"]) if "flow" in spec else None
-    measured = _measured(spec["measured"], swept) if "measured" in spec else None
+    measured = tuple(_measured(plan, swept) for plan in spec.get("measured", []))
     return Campaign(path.stem, spec["title"], spec["theorem"], problem, swept, tuple(values), flow, measured)
 
 

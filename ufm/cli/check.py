@@ -68,7 +68,7 @@ def _print_json(reports: "list[Report]", met: "list[Witnesses]", pictures: list[
     campaigns = [
         {
             "campaign": witnesses.campaign.name,
-            "notice": witnesses.notice,
+            "notices": list(witnesses.notices),
             "witnesses": {name: found.to_dict() for name, found in witnesses.comparisons().items()},
         }
         for witnesses in met
@@ -110,8 +110,8 @@ def _print_witnesses(screen: Any, witnesses: "Witnesses") -> None:
     screen.print(f"[bold]{witnesses.campaign.title}[/bold]\n{witnesses.campaign.problem!r}", markup=True)
     for observable, title, divide in _SHOWN:
         rows = [_row(witnesses, float(value), observable, divide) for value in witnesses.campaign.values]
-        header = ["lam_b", "theorem", "optimum", "flow", "networks (mean ± sd)"]
-        header += ["trained now"] if witnesses.live is not None else []
+        header = ["lam_b", "theorem", "optimum", "flow", *(f"networks, {images}" for images in witnesses.measured)]
+        header += [f"now, {images}" for images in witnesses.live]
         screen.print(table(title, header, rows))
     gap = float(witnesses.optimum["gap"].max())
     screen.print(f"largest duality gap of the optima: {gap:.1e}")
@@ -120,11 +120,11 @@ def _print_witnesses(screen: Any, witnesses: "Witnesses") -> None:
         at = ", ".join(f"{k}={v:g}" for k, v in worst.at.items())
         verdict = "agrees" if found.agrees else "DISAGREES"
         screen.print(
-            f"{name:<9} {verdict}; worst: {worst.observable} at {at}, off by {worst.difference:+.1e}", markup=False
+            f"{name:<24} {verdict}; worst: {worst.observable} at {at}, off by {worst.difference:+.1e}", markup=False
         )
     _print_critical(screen, witnesses)
-    if witnesses.notice:
-        screen.print(witnesses.notice, markup=False)
+    for notice in witnesses.notices:
+        screen.print(notice, markup=False)
 
 
 _SHOWN = (
@@ -139,9 +139,8 @@ def _row(witnesses: "Witnesses", value: float, observable: str, divide: bool) ->
 
     field = witnesses.campaign.field
     cells = [f"{value:g}"]
-    for record in (witnesses.theorem, witnesses.optimum, witnesses.flow, witnesses.measured, witnesses.live):
-        if record is None:
-            continue
+    networks = [*witnesses.measured.values(), *witnesses.live.values()]
+    for record in (witnesses.theorem, witnesses.optimum, witnesses.flow, *networks):
         if value not in record.values[field].values:
             cells.append("")
             continue
@@ -149,10 +148,9 @@ def _row(witnesses: "Witnesses", value: float, observable: str, divide: bool) ->
         found = record[observable].sel({field: value}) / unit
         over_seeds = found.mean([d for d in found.dims if d != "seed"])
         mark = " *" if record is witnesses.flow and value not in witnesses.settled else ""
+        mean = f"{float(over_seeds.mean()):.5f}"
         spread = f" ± {float(over_seeds.std()):.1e}" if over_seeds.size > 1 else ""
-        cells.append(
-            f"{float(over_seeds.mean()):.8f}{mark}" if not spread else f"{float(over_seeds.mean()):.5f}{spread}"
-        )
+        cells.append(mean + spread if "seed" in found.dims else f"{float(found.mean()):.8f}{mark}")
     return cells
 
 

@@ -11,7 +11,11 @@ Name = Annotated[str, typer.Argument(help="A campaign that comes along, or the p
 Out = Annotated[Path, typer.Option(help="Folder to write the record into.")]
 
 
-def train(campaign: Name, out: Out = Path("results")) -> None:
+def train(
+    campaign: Name,
+    images: Annotated[str, typer.Option(help="One image set of the campaign; all of them if left out.")] = "",
+    out: Out = Path("results"),
+) -> None:
     """Train the networks of a campaign, on all cores, and save them as one record.
 
     Example: ufm train class_encoding --out results
@@ -20,10 +24,11 @@ def train(campaign: Name, out: Out = Path("results")) -> None:
     from ufm.referee.witnesses import run_networks
 
     plan = load_campaign(campaign)
-    with progress_bars() as progress:
-        record = run_networks(plan, progress)
     out.mkdir(parents=True, exist_ok=True)
-    console().print(f"wrote {record.save(out / plan.networks().record)}", markup=False)
+    for chosen in [plan.networks(images)] if images else plan.measured:
+        with progress_bars() as progress:
+            record = run_networks(plan, chosen.images, progress)
+        console().print(f"wrote {record.save(out / chosen.record)}", markup=False)
 
 
 def sweep(campaign: Name, out: Out = Path("results")) -> None:

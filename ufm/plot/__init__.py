@@ -1,6 +1,15 @@
 """Pictures: functions that take records and return Axes, in one style. Theory is a line, witnesses are points."""
 
-from ufm.plot.style import WITNESS_STYLE, style
-from ufm.plot.transition import against_weight, cosine_matrices, distance_to_theorem, transition
+from ufm.plot.style import WITNESS_STYLE, network_style, style
+from ufm.plot.transition import Series, against_weight, cosine_matrices, distance_to_theorem, transition
 
-__all__ = ["WITNESS_STYLE", "against_weight", "cosine_matrices", "distance_to_theorem", "style", "transition"]
+__all__ = [
+    "WITNESS_STYLE",
+    "Series",
+    "against_weight",
+    "cosine_matrices",
+    "distance_to_theorem",
+    "network_style",
+    "style",
+    "transition",
+]

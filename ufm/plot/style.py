@@ -24,16 +24,22 @@ WITNESS_STYLE: dict[str, dict[str, Any]] = {
         "markeredgewidth": 1.1,
         "label": "gradient flow",
     },
-    "measured": {"color": "#D55E00", "marker": "s", "markersize": 3.4, "capsize": 3, "label": "trained networks"},
-    "live": {
-        "color": "#CC79A7",
-        "marker": "D",
-        "markersize": 6,
-        "markerfacecolor": "none",
-        "markeredgewidth": 1.1,
-        "label": "network trained now",
-    },
 }
+
+# Image sets in the order of a campaign: filled when recorded over seeds, open when trained now.
+_NETWORKS = (("#D55E00", "s", 3.2), ("#CC79A7", "^", 4.6), ("#E69F00", "v", 4.6), ("#56B4E9", "D", 3.2))
+_IMAGE_SETS = {"mnist5k": "MNIST", "fashion": "Fashion-MNIST", "digits": "8x8 digits"}
+
+
+def network_style(index: int, images: str, *, now: bool = False) -> dict[str, Any]:
+    """The look of networks on the index-th image set of a campaign."""
+    color, marker, size = _NETWORKS[index % len(_NETWORKS)]
+    name = _IMAGE_SETS.get(images, images)
+    look: dict[str, Any] = {"color": color, "marker": marker, "markersize": size, "label": f"networks, {name}"}
+    if not now:
+        return {**look, "capsize": 2.5}
+    return {**look, "markersize": size + 3.5, "markerfacecolor": "none", "label": f"trained now, {name}"}
+
 
 _RC = {
     "font.size": 8,

@@ -1,13 +1,14 @@
 """The class-encoding transition: observables against lam_b/lam_b*, and the cosines of the class means."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from ufm.errors import UfmError
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, style
 from ufm.record import Record
 
 if TYPE_CHECKING:
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
 
 _BEYOND = 2.6  # where lam_b = inf is drawn: this factor right of the largest finite value
 
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A record along lam_b (perhaps with seeds), the theorem it is held against, and its look."""
+
+    record: Record
+    theorem: Record
+    look: Mapping[str, Any]
+
+
 Scale = Callable[[Record], float]  # what an observable of this record is divided by
 
 
@@ -23,7 +34,7 @@ def against_weight(
     ax: "Axes",
     observable: str,
     curve: Record,
-    witnesses: Mapping[str, Record],
+    series: Sequence[Series],
     *,
     unit: float,
     scale: Scale = lambda record: 1.0,
@@ -31,7 +42,7 @@ def against_weight(
 ) -> "Axes":
     """An observable against lam_b/unit: the theorem as a line, each witness in its own marker, lam_b = inf set apart.
 
-    curve: the theorem on a fine grid of lam_b; witnesses: {style name: record along lam_b, perhaps with seeds}.
+    curve: the theorem on a fine grid of lam_b; scale: what the observable of a record is divided by.
     """
     edge = _edge(curve, unit)
     finite = curve.values.where(np.isfinite(curve.values.lam_b), drop=True)
@@ -39,8 +50,9 @@ def against_weight(
     ax.plot(np.asarray(finite.lam_b) / unit, line, **WITNESS_STYLE["theorem"], zorder=1)
     last = curve.values.sel(lam_b=np.inf)[observable].item() / scale(curve)
     ax.plot([edge / 1.25, edge * 1.25], [last, last], **{**WITNESS_STYLE["theorem"], "label": "_"})
-    for name, record in witnesses.items():
-        _points(ax, name, _positions(record, unit, edge), _leading(record[observable]) / scale(record))
+    for one in series:
+        values = _leading(one.record[observable]) / scale(one.record)
+        _points(ax, one.look, _positions(one.record, unit, edge), values)
     _weight_axis(ax, edge)
     ax.set_ylabel(label or observable)
     return ax
@@ -49,19 +61,19 @@ def against_weight(
 def distance_to_theorem(
     ax: "Axes",
     observable: str,
-    pairs: Mapping[str, tuple[Record, Record]],
+    series: Sequence[Series],
     *,
     unit: float,
     edge: float,
     scale: Scale = lambda record: 1.0,
     label: str = "",
 ) -> "Axes":
-    """|witness - theorem| against lam_b/unit on logarithmic axes; pairs: {style name: (theorem, witness)}."""
-    for name, (theorem, record) in pairs.items():
-        reference = theorem.values.sel(lam_b=record.values.lam_b)[observable]
-        gap = abs(_leading(record[observable]) - reference) / scale(record)
+    """|witness - theorem| (the worst seed) against lam_b/unit, on logarithmic axes."""
+    for one in series:
+        reference = one.theorem.values.sel(lam_b=one.record.values.lam_b)[observable]
+        gap = abs(_leading(one.record[observable]) - reference) / scale(one.record)
         gap = gap.max("seed") if "seed" in gap.dims else gap
-        _points(ax, name, _positions(record, unit, edge), gap.clip(min=1e-17))
+        _points(ax, one.look, _positions(one.record, unit, edge), gap.clip(min=1e-17))
     ax.set_yscale("log")
     _weight_axis(ax, edge)
     ax.set_ylabel(label)
@@ -89,37 +101,37 @@ def transition(
     optimum: Record,
     flow_theorem: Record,
     flow: Record,
-    measured: Record,
-    live: Record | None = None,
+    measured: Mapping[str, Record],
+    live: Mapping[str, Record],
     *,
     lam_b_star: float,
 ) -> "Figure":
-    """The whole figure: cosine, mean-direction singular value, distance to the theorem, and the cosine matrices."""
+    """The whole figure: cosine, mean-direction singular value, distance to the theorem, and the cosine matrices.
+
+    curve: the theorem on a fine grid; measured, live: {image set: record}; the matrices are of the first image set.
+    """
     from matplotlib.figure import Figure
 
-    def root_n(record: Record) -> float:
-        if record.problem is None:
-            raise UfmError("the figure needs records with their problem, for the class sizes.")
-        return float(np.sqrt(record.problem.classes.counts[0]))
-
-    witnesses = {"measured": measured, "optimum": optimum, "flow": flow} | ({} if live is None else {"live": live})
-    pairs = {"measured": (theorem, measured), "optimum": (theorem, optimum), "flow": (flow_theorem, flow)}
+    series = [Series(flow, flow_theorem, WITNESS_STYLE["flow"]), Series(optimum, theorem, WITNESS_STYLE["optimum"])]
+    names = list(measured)
+    series += [Series(r, theorem, network_style(names.index(k), k)) for k, r in measured.items()]
+    series += [Series(r, theorem, network_style(names.index(k), k, now=True)) for k, r in live.items()]
     with style():
         figure = Figure(figsize=(TWO_COLUMNS, 3.9), layout="constrained")
         left, right = figure.subfigures(1, 2, width_ratios=[2.35, 1])
         top, middle, bottom = left.subplots(3, 1, sharex=True, height_ratios=[1.25, 1, 0.9])
-        against_weight(top, "cosine", curve, witnesses, unit=lam_b_star, label="cosine of\nclass means")
+        against_weight(top, "cosine", curve, series, unit=lam_b_star, label="cosine of\nclass means")
         against_weight(
             middle,
             "singular_value_mean",
             curve,
-            witnesses,
+            series,
             unit=lam_b_star,
-            scale=root_n,
+            scale=_root_n,
             label="mean direction\n$s_0/\\sqrt{n}$",
         )
         distance_to_theorem(
-            bottom, "cosine", pairs, unit=lam_b_star, edge=_edge(curve, lam_b_star), label="|cosine $-$\ntheorem|"
+            bottom, "cosine", series, unit=lam_b_star, edge=_edge(curve, lam_b_star), label="|cosine $-$\ntheorem|"
         )
         for ax, letter in ((top, "a"), (middle, "b"), (bottom, "c")):
             ax.set_title(letter, loc="left", fontweight="bold", pad=2)
@@ -127,7 +139,8 @@ def transition(
         for ax in (top, middle):
             ax.tick_params(labelbottom=False)
             ax.set_xlabel("")
-        K = measured.values.sizes["class"]
+        shown = next(iter(measured.values()))
+        K = shown.values.sizes["class"]
         top.axhline(-1 / (K - 1), color="0.75", linewidth=0.7, linestyle=":", zorder=0)
         top.text(
             0.02,
@@ -144,7 +157,7 @@ def transition(
         )
         top.set_ylim(-1.12 / (K - 1), 0.14 / (K - 1))
         top.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86), ncols=1, handlelength=1.6)
-        _matrices(right, measured, lam_b_star)
+        _matrices(right, shown, lam_b_star)
     return figure
 
 
@@ -160,6 +173,12 @@ def _matrices(right: Any, measured: Record, lam_b_star: float) -> None:
     axes[2].set_xlabel("class")
     bar = right.colorbar(image, ax=list(axes), shrink=0.6, aspect=25, extend="max")
     bar.set_label("cosine of class means, networks")
+
+
+def _root_n(record: Record) -> float:
+    if record.problem is None:
+        raise UfmError("the figure needs records with their problem, for the class sizes.")
+    return float(np.sqrt(record.problem.classes.counts[0]))
 
 
 def _name_of(ratio: float) -> str:
@@ -183,15 +202,15 @@ def _leading(array: xr.DataArray) -> xr.DataArray:
     return array.mean([d for d in array.dims if d not in ("lam_b", "seed")])
 
 
-def _points(ax: "Axes", name: str, x: np.ndarray, y: xr.DataArray) -> None:
-    look = {**WITNESS_STYLE[name], "linestyle": "none"}
+def _points(ax: "Axes", look: Mapping[str, Any], x: np.ndarray, y: xr.DataArray) -> None:
+    drawn = {**look, "linestyle": "none"}
     if "seed" in y.dims and y.sizes["seed"] > 1:
         centre = np.asarray(y.mean("seed"))
         low, high = centre - np.asarray(y.min("seed")), np.asarray(y.max("seed")) - centre
-        ax.errorbar(x, centre, yerr=np.abs([low, high]), zorder=3, **look)
+        ax.errorbar(x, centre, yerr=np.abs([low, high]), zorder=3, **drawn)
         return
-    look.pop("capsize", None)
-    ax.plot(x, np.asarray(y).reshape(x.size), zorder=4 if name == "optimum" else 2, **look)
+    drawn.pop("capsize", None)
+    ax.plot(x, np.asarray(y).reshape(x.size), zorder=2, **drawn)
 
 
 def _weight_axis(ax: "Axes", edge: float) -> None:

@@ -1,13 +1,14 @@
 """The four witnesses of a campaign: each says what it has at every value of the swept field."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ufm.campaign import Campaign
 from ufm.catalogue import Theorem, find
 from ufm.compare import Comparison, compare
+from ufm.errors import UfmError
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.problem import Problem
@@ -23,7 +24,7 @@ class Witnesses:
     """Records of one campaign, each with the swept field as a dimension.
 
     theorem, optimum, measured are of the campaign's problem; flow is of its small rescaled one, so it has a theorem of
-    its own. live: networks trained just now, or None; notice: why there are none.
+    its own. measured, live: networks by image set, recorded and trained just now; notices: why some are missing.
     """
 
     campaign: Campaign
@@ -31,9 +32,9 @@ class Witnesses:
     optimum: Record
     flow_theorem: Record
     flow: Record
-    measured: Record
-    live: Record | None = None
-    notice: str = ""
+    measured: Mapping[str, Record]
+    live: Mapping[str, Record] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()
 
     @property
     def settled(self) -> tuple[float, ...]:
@@ -50,11 +51,12 @@ class Witnesses:
         found = {
             "optimum": compare(self.theorem, self.optimum),
             "flow": compare(self.at(self.flow_theorem, self.settled), self.at(self.flow, self.settled)),
-            "measured": compare(self.theorem, self.measured),
         }
-        if self.live is not None:
-            trained = [float(v) for v in self.live.values[self.campaign.field].values]
-            found["live"] = compare(self.at(self.theorem, trained), self.live)
+        for images, record in self.measured.items():
+            found[f"networks on {images}"] = compare(self.theorem, record)
+        for images, record in self.live.items():
+            trained = [float(v) for v in record.values[self.campaign.field].values]
+            found[f"trained now on {images}"] = compare(self.at(self.theorem, trained), record)
         return found
 
 
@@ -76,13 +78,12 @@ def run_flows(campaign: Campaign, progress: Progress = quiet) -> Record:
     return _sweep(campaign, campaign.flow_problem(), ask, "gradient flows", progress)
 
 
-def run_networks(campaign: Campaign, progress: Progress = quiet, *, live: bool = False) -> Record:
-    """Train the networks of a campaign: the grid that is recorded, or the few of its live plan."""
-    from ufm.networks import Recipe
+def run_networks(campaign: Campaign, images: str, progress: Progress = quiet, *, live: bool = False) -> Record:
+    """Train the networks of a campaign on one image set: the grid that is recorded, or the few of its live plan."""
+    from ufm.networks import Recipe, run_grid
     from ufm.networks import load as load_images
-    from ufm.networks.experiment import run_grid
 
-    plan = campaign.networks()
+    plan = campaign.networks(images)
     values, seeds = (plan.live.values, (plan.live.seed,)) if live else (campaign.values, plan.seeds)
     what = f"{len(values) * len(seeds)} networks on {plan.images} (steps)"
     return run_grid(
@@ -115,15 +116,20 @@ def summon(
         optimum=_sweep(campaign, campaign.problem, lambda p: solve(p).record(), "certified optima", progress),
         flow_theorem=_sweep(campaign, small, theorem.predict, "theorem", quiet),
         flow=load(records / campaign.flows().record) if recorded_flows else run_flows(campaign, progress),
-        measured=load(records / campaign.networks().record),
-        notice="" if train else "No networks were trained now; the recorded ones speak alone.",
+        measured={plan.images: load(records / plan.record) for plan in campaign.measured},
     )
-    if not train:
-        return witnesses
-    try:
-        return replace(witnesses, live=run_networks(campaign, progress, live=True))
-    except ImportError as error:
-        return replace(witnesses, notice=f"No networks were trained now, the recorded ones speak alone: {error}")
+    return _train_now(witnesses, progress) if train else witnesses
+
+
+def _train_now(witnesses: Witnesses, progress: Progress) -> Witnesses:
+    """The live plans; what cannot be trained here (no PyTorch, no images) is said, and the records speak alone."""
+    live, notices = {}, []
+    for plan in witnesses.campaign.measured:
+        try:
+            live[plan.images] = run_networks(witnesses.campaign, plan.images, progress, live=True)
+        except UfmError as error:
+            notices.append(f"No networks were trained now on {plan.images}, the records speak alone: {error}")
+    return replace(witnesses, live=live, notices=tuple(notices))
 
 
 def _sweep(campaign: Campaign, problem: Problem, ask: Ask, what: str, progress: Progress) -> Record:
