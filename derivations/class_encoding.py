@@ -20,7 +20,7 @@ c = sp.Symbol("c", positive=True)
 t_rel = sp.Symbol("t_rel", positive=True)
 lam_b_star = sp.Symbol("lambda_b^*", positive=True)
 s, s_0 = sp.symbols("s s_0", nonnegative=True)
-L, L_min = sp.symbols("L L_min")
+L = sp.Symbol("L")
 
 W = sp.MatrixSymbol("W", K, d)
 H = sp.MatrixSymbol("H", d, N)
@@ -37,7 +37,8 @@ H_perp = sp.MatrixSymbol("H_perp", d, N)  # within-class part
 X = sp.MatrixSymbol("X", K, K)
 E = sp.MatrixSymbol("E", K, K)
 V: Any = sp.MatrixSymbol("V", d, K)
-
+E_K: Any = sp.MatrixSymbol("e_k", K, 1)
+E_L = sp.MatrixSymbol("e_l", K, 1)
 
 norm2 = SquaredNorm
 LOSS = norm2(W * H + b * ONES_N.T - Y) / (2 * N) + (lam_W * norm2(W) + lam_H * norm2(H) + lam_b * norm2(b)) / 2
@@ -239,13 +240,13 @@ def _optimal(proof: Proof, regime: Regime) -> tuple[Exchangeable, Any, Any]:
         where=where,
         regime=regime,
     )
-    proof.equal(
+    factor_W, factor_H = _balanced_factors(product.centred, product.mean)
+    proof.identity(
         f"the bound is attained ({name})",
-        "The candidate, with these eigenvalues for $s$ and $s_0$, attains it, so it is a global minimum.",
-        _on_the_family(s, s_0),
-        minimum,
+        "Balanced factors of $X$ and the bias $\\beta$ attain it, so it is the global minimum.",
+        (N * L, minimum),
+        where={W: factor_W, H: factor_H * Q.T, b: offset * ONES},
         regime=regime,
-        where={s: product.centred, s_0: product.mean},
     )
     zero = dict(zip((_Z_FIT, _Z_BIAS, _Z_FEATURES, _Z_CENTRED, _Z_MEAN), vanishing, strict=False))
     fit = 2 * _Z_FIT - 2 / (N * lam_b) * _Z_BIAS * q.T  # W H_Q - X, in terms of what vanishes
@@ -310,7 +311,7 @@ _OBSERVABLES = {
     "singular_values_centred": "The singular values of $W H$ over all samples are those of $X$, as $H = H_Q Q'$. "
     "On the $K - 1$ centred directions",
     "singular_value_mean": "and, on the mean direction,",
-    "cosine": "The cosine between two class means is the ratio of an entry of $X$ off the diagonal to one on it "
+    "cosine": "The cosine between two class means is the ratio of an entry off the diagonal to one on it "
     "(for $t_{rel} \\ge 1$ nothing is left to compare):",
     "class_mean_norm": "The class means are $H_Q / \\sqrt{n}$; their norm,",
     "classifier_norm": "the norm of a row of $W$,",
@@ -350,9 +351,29 @@ def _formula(below: Any, above: Any, zero: Any) -> Any:
     return sp.Piecewise((zero, t_rel >= 1), (below, lam_b <= lam_b_star), (above, True))
 
 
+def _entries(proof: Proof) -> None:
+    """The entries of a matrix with two eigenvalues, from unit vectors."""
+    one, none = sp.Identity(1), sp.ZeroMatrix(1, 1)
+    proof.given(
+        "unit vectors",
+        "For two classes $k \\ne l$ with unit vectors $e_k$, $e_l$,",
+        {E_K.T * E_K: one, E_K.T * E_L: none, E_K.T * ONES: one, E_L.T * ONES: one},
+        shown=False,
+    )
+    entries = Exchangeable(s, s_0)
+    proof.identity(
+        "entries",
+        "a matrix $X = s P + s_0 (I - P)$ has on its diagonal and off it",
+        (E_K.T * X * E_K, entries.diagonal * one),
+        (E_K.T * X * E_L, entries.off_diagonal * one),
+        where={X: entries.matrix},
+    )
+
+
 def _closed_forms(proof: Proof, pieces: dict[Regime, dict[str, Any]]) -> dict[str, Any]:
     """What was proved in the regimes, as one formula for each observable."""
     proof.section("The closed form")
+    _entries(proof)
     out = {"t_rel": proof.full(t_rel), "lam_b_star": sp.Piecewise((proof.full(lam_b_star), proof.full(t_rel) < 1))}
     for name, forms in _FORMS.items():
         by_regime = {regime: piece[name] for regime, piece in pieces.items()}

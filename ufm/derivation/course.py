@@ -1,4 +1,4 @@
-"""How a derived formula runs over lam_b: its bounds, its ends and whether it increases, decided by algebra in every regime."""
+"""How a derived formula runs over lam_b: bounds, ends and monotonicity, decided by algebra in every regime."""
 
 from __future__ import annotations
 

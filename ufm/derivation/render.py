@@ -86,6 +86,13 @@ def _merged_roots(expr: Any) -> Any:
     return merged[0] if len(merged) == 1 and not rest else sp.Mul(*rest, *merged, evaluate=False)
 
 
+def _number_as_matrix(expr: Any) -> Any:
+    """The number in a 1 x 1 matrix x I; None for any other product."""
+    matrices = [factor for factor in expr.args if factor.is_Matrix]
+    unit = len(matrices) == 1 and isinstance(matrices[0], sp.Identity) and matrices[0].shape == (1, 1)
+    return sp.Mul(*(factor for factor in expr.args if not factor.is_Matrix)) if unit else None
+
+
 class _Tex(_LatexPrinter):
     """LaTeX in the letters of the notation page: W' for the transpose, I for every identity."""
 
@@ -98,6 +105,10 @@ class _Tex(_LatexPrinter):
     def _print_Mul(self, expr: Any) -> str:
         merged = _merged_roots(expr)
         return super()._print_Mul(expr) if merged is None else self._print(merged)
+
+    def _print_MatMul(self, expr: Any) -> str:
+        number = _number_as_matrix(expr)
+        return super()._print_MatMul(expr) if number is None else self._print(number)
 
     def _print_Transpose(self, expr: Any) -> str:
         inner = self._print(expr.arg)
@@ -134,6 +145,10 @@ class _Text(_PrettyPrinter):
     def _print_Mul(self, expr: Any) -> Any:
         merged = _merged_roots(expr)
         return super()._print_Mul(expr) if merged is None else self._print(merged)
+
+    def _print_MatMul(self, expr: Any) -> Any:
+        number = _number_as_matrix(expr)
+        return super()._print_MatMul(expr) if number is None else self._print(number)
 
     def _print_Transpose(self, expr: Any) -> Any:
         inner: Any = self._print(expr.arg)
@@ -231,8 +246,8 @@ def _pict(expr: Any) -> Any:
 _WORDS = {
     r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
     r"\kappa": "κ", r"\gamma": "γ",
-    r"\nabla": "∇", r"\infty": "∞", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥", r"\cdots": "…",
-    r"\,": " ", r"\ ": " ",
+    r"\nabla": "∇", r"\infty": "∞", r"\ne": "≠", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥",
+    r"\cdots": "…", r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
     r"\bar y": "ȳ", r"\bar h": "h̄",
 }  # fmt: skip
