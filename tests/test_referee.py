@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 import sympy as sp
 
-from ufm.catalogue import AtLeast, AtMost, Equals, Theorem, Where, catalogue, find
+from ufm.catalogue import At, AtLeast, AtMost, Equals, Increases, Theorem, catalogue, find
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.errors import UfmError
 from ufm.referee import Verdict, check
+from ufm.referee.proof import prove_statement
 from ufm.symbols import K, c, lam_b, lam_H, lam_W, n
 from ufm.theorems import class_encoding
 
@@ -74,13 +75,33 @@ def test_a_statement_that_nothing_was_asked_about_is_inconclusive():
     assert check(nowhere, samples=4).verdict is Verdict.INCONCLUSIVE
 
 
+WRONG_BOUNDS = {
+    "massion2026:etf_to_of": [
+        AtLeast("cosine", -1 / K),
+        Increases("bias", "lam_b"),
+        At("lam_b", 0.0, Equals("cosine", 0)),
+    ],
+    "massion2026:nc1": [Equals("role_spread", 1), AtMost("role_spread", 0)],
+    "class_encoding:null": [Equals("value", (K - 1) / (2 * K))],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "claim"), [(name, claim) for name, claims in WRONG_BOUNDS.items() for claim in claims]
+)
+def test_a_proof_does_not_count_for_a_claim_it_does_not_reach(name, claim):
+    theorem = catalogue()[name]
+    assert prove_statement(theorem).stands
+    assert not prove_statement(replace(theorem, claims=(*theorem.claims, claim))).stands
+
+
 def test_one_sided_claims():
     true = replace(TRANSITION, no_proof="bounds", claims=(AtLeast("cosine", -1 / (K - 1)), AtMost("cosine", 0)))
     assert check(true, samples=16).verdict is Verdict.VERIFIED
     false = replace(true, claims=(AtMost("cosine", -1 / K),))
     report = check(false, samples=16)
     assert report.verdict is Verdict.REFUTED
-    elsewhere = replace(true, claims=(Where("lam_b = 0", lambda p: p.lam_b == 0, Equals("cosine", -1 / (K - 1))),))
+    elsewhere = replace(true, claims=(At("lam_b", 0.0, Equals("cosine", -1 / (K - 1))),))
     assert check(elsewhere, samples=16).verdict is Verdict.VERIFIED
 
 

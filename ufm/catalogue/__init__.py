@@ -2,11 +2,12 @@
 
 from ufm.catalogue.bibliography import bibliography
 from ufm.catalogue.catalogue import catalogue, find
-from ufm.catalogue.claims import AtLeast, AtMost, Claim, Equals, Formula, Increases, Where
+from ufm.catalogue.claims import At, AtLeast, AtMost, Claim, Equals, Formula, Increases
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.catalogue.theorem import Citation, Theorem
 
 __all__ = [
+    "At",
     "AtLeast",
     "AtMost",
     "Citation",
@@ -19,7 +20,6 @@ __all__ = [
     "LogReals",
     "Theorem",
     "Values",
-    "Where",
     "bibliography",
     "catalogue",
     "find",

@@ -153,12 +153,12 @@ class Increases:
 
 
 @dataclass(frozen=True)
-class Where:
-    """A claim that is made only for some problems of the domain; `words` says for which."""
+class At:
+    """A claim that is made only where a field of the problem has this value, as at an end of its range."""
 
-    words: str
-    holds: Callable[[Problem], bool]
-    claim: Claim
+    field: str
+    value: float
+    claim: Equals
 
     @property
     def observable(self) -> str:
@@ -167,8 +167,10 @@ class Where:
 
     def violation(self, problem: Problem, oracle: Oracle) -> Violation:
         """The claim's own violation, or none where it is not made."""
-        return self.claim.violation(problem, oracle) if self.holds(problem) else Violation(0.0, 0.0, 0.0)
+        if getattr(problem, self.field) != self.value:
+            return Violation(0.0, 0.0, 0.0)
+        return self.claim.violation(problem, oracle)
 
     def text(self) -> str:
         """The claim in one line."""
-        return f"{self.claim.text()} where {self.words}"
+        return f"{self.claim.text()} at {self.field} = {self.value:g}"

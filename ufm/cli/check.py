@@ -155,15 +155,8 @@ def _row(witnesses: "Witnesses", value: float, observable: str, divide: bool) ->
 
 
 def _print_critical(screen: Any, witnesses: "Witnesses") -> None:
-    """At a critical value the flow relaxes as a power of time: hold it against the law instead of the limit."""
-    for value in witnesses.campaign.values:
-        if value in witnesses.settled:
-            continue
+    """At a critical value the flow relaxes as a power of time: it is held against the law instead of the limit."""
+    for value in witnesses.critical:
         end = witnesses.flow.select(**{witnesses.campaign.field: value})
-        problem = witnesses.campaign.flow_problem().replace(**{witnesses.campaign.field: value})
-        law = problem.N / (2 * problem.rho * float(end["t"]))
-        screen.print(
-            f"* {witnesses.campaign.field} = {value:g} is critical: s_0 falls as N/(2 rho t); at t = "
-            f"{float(end['t']):.3g} the flow has {float(end['singular_value_mean']) / law:.4f} of that law.",
-            markup=False,
-        )
+        text = f"* {witnesses.campaign.field} = {value:g} is critical: 1/s_0 grows linearly for ever, at the rate of the law"
+        screen.print(f"{text} above; shown is t = {float(end['t']):.3g}.", markup=False)

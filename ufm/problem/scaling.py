@@ -1,7 +1,7 @@
 """Each paper's own objective, by its coefficients, and the map of its weights to ours and back.
 
-A paper minimises fit * F + W * sum_l lam_W[l] ||W_l||^2 + H * lam_H ||H||^2 + b * lam_b ||b||^2, where F is the sum over
-samples of ||z - y||^2 (squared loss) or of the cross-entropy. Ours has 1/(2N) or 1/N for `fit`, and 1/2 for the others.
+A paper minimises fit * F + W * sum_l lam_W[l] ||W_l||^2 + H * lam_H ||H||^2 + b * lam_b ||b||^2, where F is the sum
+over samples of ||z - y||^2 (squared loss) or of the cross-entropy. Ours has 1/(2N) or 1/N for `fit`, 1/2 for the rest.
 """
 
 from collections.abc import Callable

@@ -10,9 +10,9 @@ from ufm.referee.evidence import (
     flow_oracle,
     gather,
     optimum_oracle,
-    prove_statement,
     smallest_counterexample,
 )
+from ufm.referee.proof import prove_statement
 from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Verdict, quiet
 
 

@@ -1,56 +1,22 @@
-"""The evidence for one statement, witness by witness: proof, certified optima over the domain, and flows."""
+"""The evidence for one statement, witness by witness: certified optima over the domain, and flows."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from ufm.catalogue import Claim, Equals, Theorem
+from ufm.catalogue import Claim, Theorem
 from ufm.catalogue.claims import Oracle, Violation
-from ufm.derivation.agree import agree
-from ufm.derivation.load import prove
 from ufm.errors import UfmError
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.problem import Problem
 from ufm.record import Record
-from ufm.referee.report import Counterexample, Evidence, Progress, Proof
+from ufm.referee.report import Counterexample, Evidence, Progress
 
 _FAR = 1e3  # a counterexample misses by at least this many tolerances
 _CONFIRM_SIZE = 400  # entries of the targets up to which the independent solver is asked
-
-
-def prove_statement(theorem: Theorem) -> Proof:
-    """Run the derivation of the same name, and compare what it arrives at with what is stated."""
-    if theorem.no_proof:
-        return Proof(None, f"no proof: {theorem.no_proof}")
-    try:
-        derivation = prove(theorem.id)
-    except UfmError as error:
-        return Proof(None, f"no proof: {error}")
-    if not derivation.ok:
-        return Proof(derivation, f"the derivation fails at: {', '.join(derivation.failed)}")
-    for claim in theorem.claims:
-        reason = _differs(claim, derivation.formulae, derivation.claims)
-        if reason:
-            return Proof(derivation, reason)
-    return Proof(derivation, "")
-
-
-def _differs(claim: Claim, formulae: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
-    """Why a claim is not what the derivation arrives at; empty where it is."""
-    if claim.observable in claims:
-        return ""
-    if not isinstance(claim, Equals) or claim.observable not in formulae:
-        return f"the derivation does not reach the claim {claim.text()!r}"
-    outcome = agree(claim.expression, formulae[claim.observable])
-    if outcome.verdict is True:
-        return ""
-    if outcome.verdict is None:
-        return f"{claim.observable}: it could not be decided whether the derived formula is the stated one"
-    return f"{claim.observable}: the derivation arrives at another formula (they differ at {outcome.witness})"
 
 
 def optimum_oracle() -> Oracle:

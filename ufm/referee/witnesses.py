@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ufm.campaign import Campaign
-from ufm.catalogue import Theorem, find
+from ufm.catalogue import Formula, Theorem, find
 from ufm.compare import Comparison, compare
 from ufm.errors import UfmError
 from ufm.flow import simulate
@@ -15,6 +15,7 @@ from ufm.problem import Problem
 from ufm.record import Record, load, stack
 from ufm.referee.report import Progress, quiet
 from ufm.share import locate
+from ufm.theorems.class_encoding import critical_relaxation
 
 Ask = Callable[[Problem], Record]
 
@@ -42,22 +43,38 @@ class Witnesses:
         steady = np.asarray(self.flow["settled"].values, dtype=bool)
         return tuple(float(v) for v, ok in zip(self.flow.values[self.campaign.field].values, steady, strict=True) if ok)
 
+    @property
+    def critical(self) -> tuple[float, ...]:
+        """Values at which the flow did not settle."""
+        values = [float(v) for v in self.flow.values[self.campaign.field].values]
+        return tuple(v for v in values if v not in self.settled)
+
     def at(self, record: Record, values: Sequence[float]) -> Record:
         """A record at some values of the swept field."""
         return replace(record, values=record.values.sel({self.campaign.field: list(values)}))
 
     def comparisons(self) -> dict[str, Comparison]:
-        """Each witness against the theorem; the flow where it settled."""
+        """Each witness against the theorem; the flow where it settled, and elsewhere against its law at lam_b*."""
         found = {
             "optimum": compare(self.theorem, self.optimum),
             "flow": compare(self.at(self.flow_theorem, self.settled), self.at(self.flow, self.settled)),
         }
+        if self.critical:
+            found["flow, critical"] = self._against_law()
         for images, record in self.measured.items():
             found[f"networks on {images}"] = compare(self.theorem, record)
         for images, record in self.live.items():
             trained = [float(v) for v in record.values[self.campaign.field].values]
             found[f"trained now on {images}"] = compare(self.at(self.theorem, trained), record)
         return found
+
+    def _against_law(self) -> Comparison:
+        """The mean mode at lam_b = lam_b* against its algebraic law: 1/s_0 grows at a rate known in closed form."""
+        field, law = self.campaign.field, Formula(critical_relaxation)
+        problems = [self.campaign.flow_problem().replace(**{field: value}) for value in self.critical]
+        values = {"critical_relaxation": ((field,), [law(problem) for problem in problems])}
+        expected = Record.of("theorem", values, coords={field: list(self.critical)})
+        return compare(expected, self.at(self.flow, self.critical))
 
 
 def theorem_of(campaign: Campaign) -> Theorem:
@@ -67,15 +84,28 @@ def theorem_of(campaign: Campaign) -> Theorem:
 
 
 def run_flows(campaign: Campaign, progress: Progress = quiet) -> Record:
-    """The ends of the campaign's gradient flows; `settled` is 1 where a flow reached its steady state."""
+    """The ends of the campaign's gradient flows; `settled` is 1 where a flow reached its steady state.
+
+    Where it did not, `critical_relaxation` is the growth of 1/s_0 per time over the last half of the run (else NaN).
+    """
     seed = campaign.flows().seed
 
     def ask(problem: Problem) -> Record:
         flow = simulate(problem, start=seed)
-        record = flow.record()
-        return replace(record, values=record.values.assign(settled=int(flow.status.steady)))
+        relaxation = float("nan") if flow.status.steady else _relaxation(problem, seed, flow.t)
+        record, steady = flow.record(), int(flow.status.steady)
+        return replace(record, values=record.values.assign(settled=steady, critical_relaxation=relaxation))
 
     return _sweep(campaign, campaign.flow_problem(), ask, "gradient flows", progress)
+
+
+def _relaxation(problem: Problem, seed: int, t1: float) -> float:
+    """(1/s_0(t1) - 1/s_0(t1/2)) / (t1/2): what the start left in 1/s_0 cancels."""
+    path = simulate(problem, start=seed, t1=t1, save=[t1 / 2, t1]).path
+    if path is None or len(path) < 2:
+        return float("nan")
+    halfway, end = 1 / path.record()["singular_value_mean"].values
+    return float(end - halfway) / (t1 / 2)
 
 
 def run_networks(campaign: Campaign, images: str, progress: Progress = quiet, *, live: bool = False) -> Record:

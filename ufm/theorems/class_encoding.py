@@ -17,6 +17,9 @@ s = sp.sqrt(n) * sp.Max(0, 1 - t_rel)
 s_0 = sp.sqrt(n) * sp.Max(0, 1 - t_rel - t_rel / lam_b)  # = s (1 - lam_b*/lam_b)_+
 rho = 1 / (1 + 1 / lam_b)
 spread = s * (1 - 1 / K) + s_0 / K  # diagonal of s (I - J/K) + s_0 J/K
+# d(1/s_0)/dt at lam_b = lam_b*, where the mean mode has no exponential rate: on the slow manifold lam_W w^2 = lam_H h^2
+# of its two factors, ds/dt = -4 rho c/(N (lam_W + lam_H)) s^2; N/(2 rho t) for equal weights.
+critical_relaxation = 4 * rho * c / (K * n * (lam_W + lam_H))
 value = ((K - 1) * (sp.sqrt(n) - s) ** 2 + rho * (sp.sqrt(n) - s_0) ** 2) / (2 * K * n) + c * ((K - 1) * s + s_0)
 
 

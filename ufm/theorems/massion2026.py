@@ -5,6 +5,7 @@ import math
 import sympy as sp
 
 from ufm.catalogue import (
+    At,
     AtLeast,
     AtMost,
     Citation,
@@ -15,7 +16,6 @@ from ufm.catalogue import (
     LogReals,
     Theorem,
     Values,
-    Where,
 )
 from ufm.catalogue.domain import Point
 from ufm.encodings import available
@@ -76,8 +76,8 @@ THEOREMS = (
         citation=Citation("massion2026", "abstract", "abstract"),
         kind="limiting",
         claims=(
-            Where("lam_b = 0", lambda p: p.lam_b == 0, Equals("cosine", -1 / (K - 1))),
-            Where("lam_b = inf", lambda p: math.isinf(p.lam_b), Equals("cosine", sp.Integer(0))),
+            At("lam_b", 0.0, Equals("cosine", -1 / (K - 1))),
+            At("lam_b", math.inf, Equals("cosine", sp.Integer(0))),
             AtLeast("cosine", -1 / (K - 1)),
             AtMost("cosine", sp.Integer(0)),
             Increases("cosine", "lam_b"),
@@ -98,7 +98,7 @@ THEOREMS = (
         citation=Citation("massion2026", "abstract", "abstract"),
         kind="structural",
         claims=(
-            Where("lam_b = 0", lambda p: p.lam_b == 0, Equals("bias_gap", sp.Integer(0))),
+            At("lam_b", 0.0, Equals("bias_gap", sp.Integer(0))),
             Equals("bias_invariant", sp.Integer(0)),
         ),
         domain=_domain((0.0, math.inf), 1000),
