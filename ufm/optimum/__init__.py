@@ -1,7 +1,8 @@
 """The witness "optimum": the global minimum of a problem, with its certificate."""
 
 from ufm.optimum.certificate import Certificate
-from ufm.optimum.solve import Optimum, solve
+from ufm.optimum.optimum import Optimum
+from ufm.optimum.solve import solve
 from ufm.optimum.status import OptimumStatus
 
 __all__ = ["Certificate", "Optimum", "OptimumStatus", "solve"]

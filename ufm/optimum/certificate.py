@@ -1,78 +1,78 @@
-"""Duality: a lower bound on the minimum from any matrix E, recomputed from nothing but the problem and E.
+"""What shows that an optimum is one: a bound from below, and the residuals of what every critical point satisfies."""
 
-The dual of min 1/2 ||A - b u' - X||^2 + threshold ||X||_* + lam_b/2 ||b||^2 is to maximise
-tr(E'A) - 1/2 ||E||^2 - ||E u||^2/(2 lam_b) over ||E||_op <= threshold; lam_b = inf drops the last term and lam_b = 0
-makes E u = 0 a constraint (theory: section 3).
-"""
-
+import itertools
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution
+from ufm.problem import Problem, gradient
 
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """What shows that an optimum is one.
+    """Evidence for one point of one problem.
 
-    E: dual point (m x r) in mean-square units, feasible as it stands; value, lower_bound: of the whole objective;
-    stationarity: largest norm of the gradient by W, H (per sample) and b, relative to the weights' own terms;
-    balance: ||lam_W W'W - lam_H HH'|| relative to its terms; rank: of the product; unique: of W H and b, None where
-    undecided; svds: singular value decompositions spent.
+    value: the objective there (the infimum where it is not attained); lower_bound: no point is below it (-inf where no
+    bound is known); dual: the dual point it was recomputed from, in the coordinates of the engine that made it;
+    stationarity: largest norm of the gradient by a factor, relative to the norms of its terms; balance: largest
+    difference between neighbouring factors, lam_W W'W against lam_H HH', relative to its terms; rank: of the product;
+    unique: of the logits and b, None where undecided; curvature: least eigenvalue of the Hessian off the rotations of
+    the feature space, None where not computed; work: singular value decompositions or iterations spent.
     """
 
-    E: np.ndarray
     value: float
     lower_bound: float
     stationarity: float
     balance: float
     rank: int
-    unique: bool | None
-    svds: int
+    unique: bool | None = None
+    dual: np.ndarray | None = None
+    curvature: float | None = None
+    work: int = 0
 
     @property
     def gap(self) -> float:
-        """Value - lower_bound, never negative beyond round-off."""
+        """value - lower_bound."""
         return self.value - self.lower_bound
 
     @property
     def relative_gap(self) -> float:
-        """Gap / max(1, value)."""
+        """gap / max(1, |value|)."""
         return self.gap / max(1.0, abs(self.value))
 
 
-def primal_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> float:
-    """The objective at (X, b); the residual is E by construction, which spares a cancellation."""
-    penalty = 0.0 if math.isinf(problem.lam_b) else problem.lam_b * float(solution.b @ solution.b) / 2
-    return float(np.sum(solution.E**2)) / 2 + problem.threshold * float(np.sum(solution.s)) + penalty
+def stationarity(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> float:
+    """Largest norm of the gradient by W_l, H and b, each relative to the sum of the norms of its own terms.
 
-
-def dual_value(problem: ShrinkageProblem, E: np.ndarray) -> tuple[float, np.ndarray]:
-    """The dual objective at E made feasible, and that feasible E."""
-    E = _feasible(problem, E)
-    value = float(np.sum(E * problem.A)) - float(np.sum(E**2)) / 2
-    if 0 < problem.lam_b < math.inf:
-        pull = E @ problem.u
-        value -= float(pull @ pull) / (2 * problem.lam_b)
-    return value, E
-
-
-def best_dual_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> tuple[float, np.ndarray]:
-    """The better of two dual points: the residual, and the residual with E u = lam_b b put in exactly.
-
-    The second matters for tiny lam_b, where ||E u||^2/(2 lam_b) magnifies round-off.
+    H: class means (d x K) or samples (d x N).
     """
-    candidates = [dual_value(problem, solution.E)]
-    if 0 < problem.lam_b < math.inf:
-        correction = problem.lam_b * solution.b - solution.E @ problem.u
-        candidates.append(dual_value(problem, solution.E + np.outer(correction, problem.u)))
-    return max(candidates, key=lambda candidate: candidate[0])
+    slope = gradient(problem, W, H, b if problem.has_bias else None)
+    weights = problem.targets.multiplicity if H.shape[1] != problem.N else np.ones(problem.N)
+    penalties = [float(lam) * layer for lam, layer in zip(problem.lam_W, W, strict=True)]
+    parts = [*zip(slope.W, penalties, strict=True), (slope.H, float(problem.lam_H) * weights * H)]
+    if problem.has_bias:
+        parts.append((slope.b, float(problem.lam_b) * b))
+    return max(_relative(g, penalty, g - penalty) for g, penalty in parts)
 
 
-def _feasible(problem: ShrinkageProblem, E: np.ndarray) -> np.ndarray:
-    if problem.lam_b == 0:
-        E = E - np.outer(E @ problem.u, problem.u)
-    norm = float(np.linalg.norm(E, 2)) if E.size else 0.0
-    return E * (problem.threshold / norm) if norm > problem.threshold else E
+def balance(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> float:
+    """Largest ||lam_left L'L - lam_right R R'|| over neighbouring factors L R of the product, relative to its terms."""
+    root = np.sqrt(problem.targets.multiplicity) if H.shape[1] != problem.N else 1.0
+    factors = [*zip(map(float, problem.lam_W), W, strict=True), (float(problem.lam_H), H * root)]
+    differences = []
+    for (lam, left), (mu, right) in itertools.pairwise(factors):
+        a, b = lam * left.T @ left, mu * right @ right.T
+        differences.append(_relative(a - b, a, b))
+    return max(differences)
+
+
+def closed(bound: float, value: float) -> float:
+    """The bound, lowered to the value where round-off alone put it above; a bound further above is a bug, and shows."""
+    slack = 1e3 * math.ulp(max(1.0, abs(value)))
+    return value if value < bound <= value + slack else bound
+
+
+def _relative(difference: np.ndarray, *terms: np.ndarray) -> float:
+    scale = sum(float(np.linalg.norm(term)) for term in terms)
+    return float(np.linalg.norm(difference)) / scale if scale > 0 else 0.0

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import NamedTuple
 
+import numpy as np
+
 from ufm.arrays import Array, Namespace, array_namespace
 from ufm.errors import ProblemError
 from ufm.losses import loss as find_loss
@@ -74,9 +76,9 @@ def _prepare(
     targets = problem.targets
     collapsed = H.shape[1] == targets.columns.shape[1]
     T = targets.columns if collapsed else targets.matrix()
-    multiplicity = targets.multiplicity if collapsed else [1] * problem.N
+    multiplicity = targets.multiplicity if collapsed else np.ones(problem.N)
     like = {"dtype": H.dtype, "device": getattr(H, "device", None)}
-    return xp, layers, xp.asarray(T.tolist(), **like), xp.asarray([float(n) for n in multiplicity], **like)
+    return xp, layers, xp.asarray(T, **like), xp.asarray(multiplicity.astype(float), **like)
 
 
 def _check_shapes(problem: Problem, layers: tuple[Array, ...], H: Array) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ufm.errors import UfmError
-from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution
+from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
 
 def solve_cvxpy(problem: ShrinkageProblem, solver: str = "CLARABEL") -> tuple[ShrinkageSolution, float]:

@@ -7,7 +7,7 @@ divided differences of the shrinkage, in O(m^2).
 
 import numpy as np
 
-from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution
+from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
 _MAX_STEPS = 100
 _ARMIJO = 1e-4

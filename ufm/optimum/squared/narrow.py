@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.optimize import minimize
 
-from ufm.optimum.spectral import ShrinkageProblem, ShrinkageSolution
+from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
 _STARTS = 8
 

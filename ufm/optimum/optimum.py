@@ -1,0 +1,120 @@
+"""The answer of `solve`: a point, how sure it is the global optimum, and the evidence."""
+
+from dataclasses import dataclass
+from functools import cached_property, reduce
+
+import numpy as np
+
+from ufm.errors import UfmError
+from ufm.metrics.state import labelled, observables
+from ufm.optimum.certificate import Certificate, balance, closed, stationarity
+from ufm.optimum.status import OptimumStatus
+from ufm.problem import Problem
+from ufm.record import Record
+
+
+@dataclass(frozen=True, eq=False)
+class Optimum:
+    """A minimiser of a problem, and how sure that is.
+
+    value, lower_bound: of the objective; method: what found it; W: tuple of layers, last first (m x d for one); H: class
+    means (d x K), or samples (d x N) for regression; b (m); singular_values: of W H over all N samples. W and H are one
+    of many: any rotation of the feature space serves as well.
+    """
+
+    problem: Problem
+    status: OptimumStatus
+    method: str
+    W: tuple[np.ndarray, ...]
+    H: np.ndarray
+    b: np.ndarray
+    singular_values: np.ndarray
+    certificate: Certificate
+
+    @property
+    def value(self) -> float:
+        """The objective at this point (the infimum where it is not attained)."""
+        return self.certificate.value
+
+    @property
+    def lower_bound(self) -> float:
+        """No point has a smaller objective than this."""
+        return self.certificate.lower_bound
+
+    @property
+    def gap(self) -> float:
+        """Value - lower_bound."""
+        return self.certificate.gap
+
+    @property
+    def product(self) -> np.ndarray:
+        """W_{p-1}..W_1 (m x d)."""
+        return reduce(np.matmul, self.W)
+
+    @property
+    def logits(self) -> np.ndarray:
+        """W H + b at the class means (m x K), or at the samples (m x N)."""
+        return self.product @ self.H + self.b[:, None]
+
+    @cached_property
+    def gram(self) -> np.ndarray:
+        """Inner products of the uncentred class means (K x K)."""
+        return self.H.T @ self.H
+
+    @cached_property
+    def cosines(self) -> np.ndarray:
+        """Cosines of the uncentred class means (K x K); 0 where a class mean is 0."""
+        norm = np.sqrt(np.diag(self.gram))
+        return np.divide(self.gram, np.outer(norm, norm), out=np.zeros_like(self.gram), where=np.outer(norm, norm) > 0)
+
+    def record(self) -> Record:
+        """The observables of this optimum, with its value, bound and certificate, as a Record."""
+        targets, certificate = self.problem.targets, self.certificate
+        weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
+        seen = observables(self.product, self.H, self.b, targets.multiplicity, targets.columns, **weights)
+        extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
+        provenance = {"method": self.method, "status": self.status.name, "work": certificate.work}
+        return Record.of("optimum", {**labelled(seen), **extra}, problem=self.problem, provenance=provenance)
+
+    def __repr__(self) -> str:
+        return (
+            f"Optimum(value={self.value:.12g}, gap={self.gap:.1e}, rank={self.certificate.rank}, "
+            f"method={self.method!r}, {self.status.name}: {self.status.value})"
+        )
+
+
+def finish(
+    problem: Problem,
+    W: tuple[np.ndarray, ...],
+    H: np.ndarray,
+    b: np.ndarray,
+    *,
+    status: OptimumStatus,
+    method: str,
+    value: float,
+    lower_bound: float,
+    singular_values: np.ndarray,
+    rank: int,
+    unique: bool | None = None,
+    dual: np.ndarray | None = None,
+    curvature: float | None = None,
+    work: int = 0,
+) -> Optimum:
+    """Assemble an answer: the residuals of a critical point are computed here, from the point itself, for every engine.
+
+    W: layers, last first; H: class means (d x K) or samples (d x N); b (m). Raises UfmError where the value overflows.
+    """
+    if not np.isfinite(value):
+        raise UfmError("the objective overflows double precision; rescale the targets.")
+    certificate = Certificate(
+        value=value,
+        lower_bound=closed(lower_bound, value),
+        stationarity=stationarity(problem, W, H, b),
+        balance=balance(problem, W, H),
+        rank=rank,
+        unique=unique,
+        dual=dual,
+        curvature=curvature,
+        work=work,
+    )
+    return Optimum(problem, status, method, W, H, b, singular_values, certificate)

@@ -1,0 +1,82 @@
+"""The squared loss at p = 2: closed form, Newton on the bias, width below the rank; certified by duality."""
+
+import math
+
+import numpy as np
+
+from ufm.errors import ProblemError
+from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.squared.duality import best_dual_value, primal_value
+from ufm.optimum.squared.narrow import solve_narrow
+from ufm.optimum.squared.newton import solve_newton
+from ufm.optimum.squared.referee import solve_cvxpy
+from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution, solve_closed_form
+from ufm.optimum.status import OptimumStatus
+from ufm.problem import Problem, reduce_problem
+
+METHODS = ("auto", "closed form", "newton", "cvxpy")
+_CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
+
+
+def solve_squared(problem: Problem, method: str) -> Optimum:
+    """The global minimum for every encoding, imbalance, bias weight and regression target; method is one of METHODS."""
+    reduction = reduce_problem(problem)
+    reduced = ShrinkageProblem.of(problem, reduction)
+    solution, found_by, svds = _solve_wide(reduced, method)
+    bound, E = best_dual_value(reduced, solution)
+    status = OptimumStatus.CERTIFIED
+    width = problem.width if problem.width is not None else min(reduced.A.shape)
+    rank = solution.rank if method != "cvxpy" else int(np.sum(solution.s > _CVXPY_ACCURACY * np.max(solution.s)))
+    if width < rank:
+        solution, proved = solve_narrow(reduced, width, solution)
+        found_by, rank = f"{found_by}, then rank {width}", solution.rank
+        status = OptimumStatus.PROVED if proved else OptimumStatus.BEST_KNOWN
+        bound = primal_value(reduced, solution) if proved else bound
+    elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
+        status = OptimumStatus.NOT_ATTAINED
+    W, reduced_H = balanced_factors(problem, solution, width)
+    s = np.zeros(min(reduced.A.shape))
+    s[: solution.s.size] = solution.s[: s.size]
+    return finish(
+        problem,
+        (W,),
+        reduction.features(reduced_H),
+        solution.b,
+        status=status,
+        method=found_by,
+        value=primal_value(reduced, solution),
+        lower_bound=bound,
+        singular_values=s * math.sqrt(problem.N),
+        rank=rank,
+        unique=True if status is OptimumStatus.CERTIFIED and reduced.threshold > 0 else None,
+        dual=E,
+        work=svds,
+    )
+
+
+def _solve_wide(reduced: ShrinkageProblem, method: str) -> tuple[ShrinkageSolution, str, int]:
+    """The convex optimum, what found it, and the SVDs it took."""
+    if method == "cvxpy":
+        return solve_cvxpy(reduced)[0], "cvxpy", 0
+    if method != "newton" and (closed_form := solve_closed_form(reduced)) is not None:
+        return closed_form, "closed form", 1
+    if method == "closed form":
+        raise ProblemError("method", method, "the target mean is not a singular direction here; use 'newton'.")
+    if not 0 < reduced.lam_b < math.inf:
+        raise ProblemError("method", method, "Newton's method works on a penalised bias; use 'closed form'.")
+    solution, svds = solve_newton(reduced)
+    return solution, "newton", svds
+
+
+def balanced_factors(problem: Problem, solution: ShrinkageSolution, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """W (m x d) and reduced H (d x r) with W H = X and lam_W W'W = lam_H HH', in the units of the data.
+
+    Where a weight is zero no balance is asked for, and the two factors share the singular values evenly.
+    """
+    lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
+    tilt = (lam_W / lam_H) ** 0.25 if lam_W > 0 and lam_H > 0 else 1.0
+    root = np.sqrt(solution.s[:width] * math.sqrt(problem.N))
+    W, H = np.zeros((solution.U.shape[0], width)), np.zeros((width, solution.V.shape[0]))
+    W[:, : root.size] = solution.U[:, : root.size] * (root / tilt)
+    H[: root.size] = (solution.V[:, : root.size] * (root * tilt)).T
+    return W, H
