@@ -117,62 +117,57 @@ def transition(
     series += [Series(r, theorem, network_style(names.index(k), k)) for k, r in measured.items()]
     series += [Series(r, theorem, network_style(names.index(k), k, now=True)) for k, r in live.items()]
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 3.9), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=[2.35, 1])
-        top, middle, bottom = left.subplots(3, 1, sharex=True, height_ratios=[1.25, 1, 0.9])
-        against_weight(top, "cosine", curve, series, unit=lam_b_star, label="cosine of\nclass means")
-        against_weight(
-            middle,
-            "singular_value_mean",
-            curve,
-            series,
-            unit=lam_b_star,
-            scale=_root_n,
-            label="mean direction\n$s_0/\\sqrt{n}$",
-        )
-        distance_to_theorem(
-            bottom, "cosine", series, unit=lam_b_star, edge=_edge(curve, lam_b_star), label="|cosine $-$\ntheorem|"
-        )
-        for ax, letter in ((top, "a"), (middle, "b"), (bottom, "c")):
-            ax.set_title(letter, loc="left", fontweight="bold", pad=2)
-            ax.axvline(1, color="0.75", linewidth=0.7, zorder=0)
-        for ax in (top, middle):
-            ax.tick_params(labelbottom=False)
-            ax.set_xlabel("")
+        figure = Figure(figsize=(TWO_COLUMNS, 4.3), layout="constrained")
+        left, right = figure.subfigures(1, 2, width_ratios=[2.1, 1])
+        axes = left.subplots(3, 1, sharex=True, height_ratios=[1.3, 1.1, 1])
+        weight: dict[str, Any] = {"unit": lam_b_star}
+        against_weight(axes[0], "cosine", curve, series, **weight, label="cosine")
+        label = r"$s_0/\sqrt{n}$"
+        against_weight(axes[1], "singular_value_mean", curve, series, **weight, scale=_root_n, label=label)
+        edge = _edge(curve, lam_b_star)
+        distance_to_theorem(axes[2], "cosine", series, **weight, edge=edge, label="difference")
         shown = next(iter(measured.values()))
-        K = shown.values.sizes["class"]
-        top.axhline(-1 / (K - 1), color="0.75", linewidth=0.7, linestyle=":", zorder=0)
-        top.text(
-            0.02,
-            -1 / (K - 1),
-            "simplex ETF",
-            color="0.35",
-            fontsize=6.5,
-            va="bottom",
-            transform=top.get_yaxis_transform(),
-        )
-        top.axhline(0, color="0.75", linewidth=0.7, linestyle=":", zorder=0)
-        top.text(
-            0.02, 0, "orthogonal frame", color="0.35", fontsize=6.5, va="bottom", transform=top.get_yaxis_transform()
-        )
-        top.set_ylim(-1.12 / (K - 1), 0.14 / (K - 1))
-        top.legend(loc="upper left", bbox_to_anchor=(0.0, 0.86), ncols=1, handlelength=1.6)
+        _dress(axes, shown.values.sizes["class"])
+        left.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, handlelength=1.6)
         _matrices(right, shown, lam_b_star)
     return figure
 
 
+def _dress(axes: Sequence["Axes"], K: int) -> None:
+    """Letters, the transition, and the two frames between which the cosine moves."""
+    titles = (
+        "a   cosine between class means",
+        "b   singular value of the mean direction",
+        "c   cosine, |witness $-$ theorem|",
+    )
+    for ax, title in zip(axes, titles, strict=True):
+        ax.set_title(title, loc="left")
+        ax.axvline(1, color="0.75", linewidth=0.7, zorder=0)
+        ax.margins(y=0.12)
+    for ax in axes[:2]:
+        ax.tick_params(labelbottom=False)
+        ax.set_xlabel("")
+    frames = ((-1 / (K - 1), f"simplex ETF, $-1/{K - 1}$", 3.2), (0, "orthogonal frame, 0", 0.25))
+    for level, name, x in frames:
+        axes[0].axhline(level, color="0.75", linewidth=0.7, linestyle=":", zorder=0)
+        axes[0].annotate(name, (x, level), (0, 2), textcoords="offset points", color="0.35", fontsize=6.5)
+    axes[0].set_ylim(-1.16 / (K - 1), 0.22 / (K - 1))
+    axes[2].set_ylim(3e-19, 1e-1)
+    axes[2].set_yticks([1e-17, 1e-12, 1e-7, 1e-2])
+
+
 def _matrices(right: Any, measured: Record, lam_b_star: float) -> None:
-    values = np.asarray(measured.values.lam_b)
-    before, at, after = 0, int(np.argmin(abs(values - lam_b_star))), len(values) - 1
+    """The networks' cosines before, at and after the transition, and without a bias."""
+    ratios = np.asarray(measured.values.lam_b) / lam_b_star
+    at = int(np.argmin(abs(ratios - 1)))
+    shown = (0, at, int(np.argmin(abs(ratios - 2))), len(ratios) - 1)
     mean = measured["cosines"].mean("seed")
-    axes = right.subplots(3, 1)
-    titles = [_name_of(values[i] / lam_b_star) for i in (before, at, after)]
-    image = cosine_matrices(axes, [np.asarray(mean.isel(lam_b=i)) for i in (before, at, after)], titles)
-    axes[0].set_title("d", loc="left", fontweight="bold", pad=2)
-    axes[1].set_ylabel("class")
-    axes[2].set_xlabel("class")
-    bar = right.colorbar(image, ax=list(axes), shrink=0.6, aspect=25, extend="max")
-    bar.set_label("cosine of class means, networks")
+    axes = np.ravel(right.subplots(2, 2))
+    image = cosine_matrices(axes, [np.asarray(mean.isel(lam_b=i)) for i in shown], [_name_of(ratios[i]) for i in shown])
+    right.suptitle("d   class means of trained networks", fontsize=8)
+    bar = right.colorbar(image, ax=list(axes), orientation="horizontal", aspect=22, shrink=0.9, extend="max")
+    bar.set_label("cosine")
+    bar.set_ticks([-0.1, -0.05, 0, 0.05, 0.1])
 
 
 def _root_n(record: Record) -> float:
@@ -222,4 +217,5 @@ def _weight_axis(ax: "Axes", edge: float) -> None:
     ax.xaxis.set_major_formatter(FixedFormatter([*(f"{t:g}" for t in ticks), "no bias\n($\\infty$)"]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.axvspan(edge / 1.7, edge * 1.7, color="0.955", zorder=-1, linewidth=0)
+    ax.set_xlim(0.2, edge * 1.75)
     ax.set_xlabel(r"weight of the bias, $\lambda_b/\lambda_b^*$")
