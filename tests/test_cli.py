@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -20,7 +21,9 @@ def test_help_names_every_verb_and_each_has_an_example():
     top = ufm("--help")
     assert top.returncode == 0
     assert "Exit codes" in top.stdout
-    for verb in "list show derive check solve simulate sweep train measure compare figure cite doctor".split():
+    verbs = re.findall(r"^  ([a-z]+) +[A-Z]", top.stdout.split("Commands:")[1], re.MULTILINE)
+    assert {"list", "show", "derive", "check", "solve", "simulate", "sweep", "train"} <= set(verbs)
+    for verb in verbs:
         assert f"  {verb} " in top.stdout
         assert "Example:" in ufm(verb, "--help").stdout
 
@@ -82,7 +85,8 @@ def test_a_users_own_conjecture_is_refuted_with_exit_code_1(tmp_path):
         "from ufm.catalogue import Domain, Equals, catalogue\n"
         "from ufm.symbols import K\n"
         "known = catalogue()['class_encoding:transition']\n"
-        "THEOREMS = (replace(known, name='etf', claims=(Equals('cosine', -1 / (K - 1)),), campaign='', flow_domain=Domain()),)\n"
+        "claims = (Equals('cosine', -1 / (K - 1)),)\n"
+        "THEOREMS = (replace(known, name='etf', claims=claims, campaign='', flow_domain=Domain()),)\n"
     )
     done = ufm("check", "mine.py", "--samples", "8", "--json", cwd=tmp_path)
     assert done.returncode == 1

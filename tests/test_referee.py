@@ -30,7 +30,7 @@ def test_the_catalogue_stands(theorem):
 def stated(**changed) -> Theorem:
     """The transition theorem with some claims replaced, still under its own id: its proof must then not count."""
     claims = tuple(
-        replace(claim, expression=changed[claim.observable]) if claim.observable in changed else claim
+        Equals(claim.observable, changed[claim.observable]) if claim.observable in changed else claim
         for claim in TRANSITION.claims
     )
     return replace(TRANSITION, claims=claims, flow_domain=Domain())
@@ -79,9 +79,9 @@ WRONG_BOUNDS = {
     "massion2026:etf_to_of": [
         AtLeast("cosine", -1 / K),
         Increases("bias", "lam_b"),
-        At("lam_b", 0.0, Equals("cosine", 0)),
+        At("lam_b", 0.0, Equals("cosine", sp.Integer(0))),
     ],
-    "massion2026:nc1": [Equals("role_spread", 1), AtMost("role_spread", 0)],
+    "massion2026:nc1": [Equals("role_spread", sp.Integer(1)), AtMost("role_spread", sp.Integer(0))],
     "class_encoding:null": [Equals("value", (K - 1) / (2 * K))],
 }
 
@@ -96,7 +96,9 @@ def test_a_proof_does_not_count_for_a_claim_it_does_not_reach(name, claim):
 
 
 def test_one_sided_claims():
-    true = replace(TRANSITION, no_proof="bounds", claims=(AtLeast("cosine", -1 / (K - 1)), AtMost("cosine", 0)))
+    true = replace(
+        TRANSITION, no_proof="bounds", claims=(AtLeast("cosine", -1 / (K - 1)), AtMost("cosine", sp.Integer(0)))
+    )
     assert check(true, samples=16).verdict is Verdict.VERIFIED
     false = replace(true, claims=(AtMost("cosine", -1 / K),))
     report = check(false, samples=16)
@@ -115,9 +117,9 @@ def test_a_users_own_file(tmp_path):
         "known = catalogue()['class_encoding:transition']\n"
         "THEOREMS = (replace(known, name='always_etf', claims=(Equals('cosine', -1 / (K - 1)),)),)\n"
     )
-    (report,) = check(mine, samples=8)
-    assert report.theorem.id == "mine:always_etf"
-    assert report.verdict is Verdict.REFUTED
+    reports = check(mine, samples=8)
+    assert reports["always_etf"].theorem.id == "mine:always_etf"
+    assert reports.verdict is Verdict.REFUTED
     assert "mine:always_etf" in str(check(f"{mine}:always_etf", samples=8))
     with pytest.raises(UfmError, match="no theorem 'other'"):
         find(f"{mine}:other")

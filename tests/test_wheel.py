@@ -1,4 +1,4 @@
-"""The wheel: exactly `ufm` in site-packages, small, and complete enough to prove, solve and draw away from a checkout."""
+"""The wheel: exactly `ufm` in site-packages, small, and complete: it proves, solves and draws away from a checkout."""
 
 import subprocess
 import sys

@@ -114,7 +114,7 @@ def compare(record: Record, *others: Record) -> Comparison:
     rows = []
     for other in others:
         for name in record.values.data_vars:
-            if name in other:
+            if str(name) in other:
                 allowed = _in_units(tolerance(other.witness, str(name)), record)
                 rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness, allowed))
     if not rows:

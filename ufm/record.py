@@ -75,7 +75,7 @@ class Record:
         """Where a coordinate has this value."""
         if name not in self.values.coords or name not in self.values.dims:
             raise UfmError(
-                f"this record has no dimension {name!r} with values; it has {', '.join(self.values.coords)}."
+                f"this record has no dimension {name!r} with values; it has {', '.join(map(str, self.values.coords))}."
             )
         labels = self.values.coords[name].values
         hit = np.isclose(labels, value, rtol=1e-9, atol=0) if labels.dtype.kind in "iuf" else labels == value
@@ -98,7 +98,7 @@ class Record:
             arrays = {f"value:{k}": np.asarray(v) for k, v in self.values.variables.items()}
             arrays |= {f"error:{k}": np.asarray(v) for k, v in self.errors.variables.items()}
             dims = {f"{kind}:{k}": list(v.dims) for kind, ds in self._parts() for k, v in ds.variables.items()}
-            np.savez(path, header=header, dims=json.dumps(dims), **arrays)
+            np.savez(path, **{"header": np.asarray(header), "dims": np.asarray(json.dumps(dims)), **arrays})  # pyright: ignore
             return path
         encoding = {k: {"zlib": True, "complevel": 6} for k, v in self.values.data_vars.items() if v.size > 64}
         values = self.values.assign_attrs({_HEADER: header})

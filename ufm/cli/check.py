@@ -158,5 +158,5 @@ def _print_critical(screen: Any, witnesses: "Witnesses") -> None:
     """At a critical value the flow relaxes as a power of time: it is held against the law instead of the limit."""
     for value in witnesses.critical:
         end = witnesses.flow.select(**{witnesses.campaign.field: value})
-        text = f"* {witnesses.campaign.field} = {value:g} is critical: 1/s_0 grows linearly for ever, at the rate of the law"
-        screen.print(f"{text} above; shown is t = {float(end['t']):.3g}.", markup=False)
+        text = f"* {witnesses.campaign.field} = {value:g} is critical: 1/s_0 grows linearly for ever, by the law above"
+        screen.print(f"{text}; shown is t = {float(end['t']):.3g}.", markup=False)

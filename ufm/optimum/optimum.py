@@ -17,9 +17,9 @@ from ufm.record import Record
 class Optimum:
     """A minimiser of a problem, and how sure that is.
 
-    value, lower_bound: of the objective; method: what found it; W: tuple of layers, last first (m x d for one); H: class
-    means (d x K), or samples (d x N) for regression; b (m); singular_values: of W H over all N samples. W and H are one
-    of many: any rotation of the feature space serves as well.
+    value, lower_bound: of the objective; method: what found it; W: tuple of layers, last first (m x d for one); H:
+    class means (d x K), or samples (d x N) for regression; b (m); singular_values: of W H over all N samples. W and H
+    are one of many: any rotation of the feature space serves as well.
     """
 
     problem: Problem

@@ -41,7 +41,7 @@ def network_style(index: int, images: str, *, now: bool = False) -> dict[str, An
     return {**look, "markersize": size + 3.5, "markerfacecolor": "none", "label": f"trained now, {name}"}
 
 
-_RC = {
+_RC: Any = {
     "font.size": 8,
     "axes.labelsize": 8,
     "axes.titlesize": 8,

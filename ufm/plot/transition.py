@@ -118,8 +118,8 @@ def transition(
     series += [Series(r, theorem, network_style(names.index(k), k, now=True)) for k, r in live.items()]
     with style():
         figure = Figure(figsize=(TWO_COLUMNS, 4.3), layout="constrained")
-        left, right = figure.subfigures(1, 2, width_ratios=[2.1, 1])
-        axes = left.subplots(3, 1, sharex=True, height_ratios=[1.3, 1.1, 1])
+        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.1, 1]))  # pyright: ignore
+        axes = list(np.ravel(left.subplots(3, 1, sharex=True, height_ratios=[1.3, 1.1, 1])))
         weight: dict[str, Any] = {"unit": lam_b_star}
         against_weight(axes[0], "cosine", curve, series, **weight, label="cosine")
         label = r"$s_0/\sqrt{n}$"
@@ -162,10 +162,10 @@ def _matrices(right: Any, measured: Record, lam_b_star: float) -> None:
     at = int(np.argmin(abs(ratios - 1)))
     shown = (0, at, int(np.argmin(abs(ratios - 2))), len(ratios) - 1)
     mean = measured["cosines"].mean("seed")
-    axes = np.ravel(right.subplots(2, 2))
+    axes = list(np.ravel(right.subplots(2, 2)))
     image = cosine_matrices(axes, [np.asarray(mean.isel(lam_b=i)) for i in shown], [_name_of(ratios[i]) for i in shown])
     right.suptitle("d   class means of trained networks", fontsize=8)
-    bar = right.colorbar(image, ax=list(axes), orientation="horizontal", aspect=22, shrink=0.9, extend="max")
+    bar = right.colorbar(image, ax=axes, orientation="horizontal", aspect=22, shrink=0.9, extend="max")
     bar.set_label("cosine")
     bar.set_ticks([-0.1, -0.05, 0, 0.05, 0.1])
 

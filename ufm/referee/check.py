@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import overload
 
 from ufm.catalogue import Theorem, find
-from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.referee.evidence import (
     flow_oracle,
@@ -13,23 +13,26 @@ from ufm.referee.evidence import (
     smallest_counterexample,
 )
 from ufm.referee.proof import prove_statement
-from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Verdict, quiet
+from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Reports, Verdict, quiet
 
 
+@overload
+def check(statement: Theorem, *, samples: int = 64, seed: int = 0, progress: Progress = quiet) -> Report: ...
+@overload
+def check(statement: str | Path, *, samples: int = 64, seed: int = 0, progress: Progress = quiet) -> Reports: ...
 def check(
     statement: str | Path | Theorem, *, samples: int = 64, seed: int = 0, progress: Progress = quiet
-) -> Report | list[Report]:
-    """The verdict on a theorem, with its evidence.
+) -> Report | Reports:
+    """The verdict on a statement, with its evidence.
 
-    statement: an id (`class_encoding:transition`), a Theorem, or a file, of the catalogue or a path ending in `.py`,
-    for a list of reports; samples: quasi-random points of the domain (its edges come on top); seed: of everything
-    random. Raises UfmError for a statement that is not found.
+    statement: a Theorem, for its Report; or an id (`class_encoding:transition`), a file of the catalogue, or the path of
+    a `.py` file, for the Reports on all the statements it names. samples: quasi-random points of the domain (its edges
+    come on top); seed: of everything random. Raises UfmError for a statement that is not found.
     """
     if isinstance(statement, Theorem):
         return judge(statement, samples=samples, seed=seed, progress=progress)
     theorems = find(str(statement))
-    reports = [judge(theorem, samples=samples, seed=seed, progress=progress) for theorem in theorems]
-    return reports[0] if len(reports) == 1 and ":" in str(statement) else reports
+    return Reports(tuple(judge(theorem, samples=samples, seed=seed, progress=progress) for theorem in theorems))
 
 
 def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = quiet) -> Report:
@@ -63,11 +66,3 @@ def _verdict(proof: Proof, evidence: Sequence[Evidence], counterexample: Counter
     if not all(e.agrees for e in evidence):
         return Verdict.INCONCLUSIVE
     return Verdict.PROVED if proof.stands else Verdict.VERIFIED
-
-
-def single(report: Report | list[Report]) -> Report:
-    """The report of a check that judged exactly one statement."""
-    reports = report if isinstance(report, list) else [report]
-    if len(reports) != 1:
-        raise UfmError(f"{len(reports)} statements were judged; name one, as in 'file:name'.")
-    return reports[0]

@@ -1,12 +1,13 @@
 """What the referee says: a verdict, and the evidence it rests on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ufm.catalogue import Theorem
 from ufm.catalogue.claims import Violation
+from ufm.errors import UfmError
 from ufm.problem import Problem
 
 if TYPE_CHECKING:
@@ -156,5 +157,35 @@ class Report:
         if self.counterexample is not None:
             lines.append(f"  counterexample: {self.counterexample.sentence()}")
         return "\n".join(lines)
+
+    __repr__ = __str__
+
+
+@dataclass(frozen=True, eq=False)
+class Reports:
+    """The reports on several statements; the verdict is that of the weakest."""
+
+    reports: tuple[Report, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Refuted if one is; else the least that can be said of all."""
+        order = (Verdict.REFUTED, Verdict.INCONCLUSIVE, Verdict.VERIFIED, Verdict.PROVED)
+        return min((report.verdict for report in self.reports), key=order.index)
+
+    def __iter__(self) -> Iterator[Report]:
+        return iter(self.reports)
+
+    def __len__(self) -> int:
+        return len(self.reports)
+
+    def __getitem__(self, name: str) -> Report:
+        for report in self.reports:
+            if name in (report.theorem.id, report.theorem.name):
+                return report
+        raise UfmError(f"no report on {name!r}; there are {', '.join(r.theorem.name for r in self.reports)}.")
+
+    def __str__(self) -> str:
+        return "\n".join(str(report) for report in self.reports)
 
     __repr__ = __str__

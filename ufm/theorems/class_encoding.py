@@ -4,10 +4,10 @@ import math
 
 import sympy as sp
 
+from ufm import encodings
 from ufm.catalogue import Citation, Domain, Equals, Integers, LogReals, Theorem
 from ufm.catalogue.domain import Point
 from ufm.catalogue.theorem import Assumption
-from ufm.encodings import one_hot, random
 from ufm.problem import ClassTargets, Problem, classes
 from ufm.symbols import K, c, lam_b, lam_H, lam_W, n
 
@@ -32,7 +32,7 @@ def _one_hot(problem: Problem) -> bool:
     targets = problem.targets
     if not isinstance(targets, ClassTargets) or targets.m != targets.K or not targets.balanced:
         return False
-    return bool((targets.codes == one_hot(targets.K).codes).all())
+    return bool((targets.codes == encodings.one_hot(targets.K).codes).all())
 
 
 _SHALLOW = Assumption("the loss is squared and there is one linear layer", lambda p: p.loss == "mse" and p.p == 2)
@@ -50,7 +50,7 @@ def _balanced(point: Point) -> Problem:
     strength = t / (point["K"] * math.sqrt(point["n"]))
     unit = t / (1 - t) if t < 1 else 1.0
     return Problem(
-        targets=classes(one_hot(point["K"]), point["n"]),
+        targets=classes(encodings.one_hot(point["K"]), point["n"]),
         lam_W=strength * point["aspect"],
         lam_H=strength / point["aspect"],
         lam_b=unit * point["lam_b_ratio"],
@@ -78,7 +78,7 @@ def _any_targets(point: Point) -> Problem:
     counts = [1 + (point["seed"] * (k + 3) * 7919) % point["n"] for k in range(point["K"])]
     N = sum(counts)
     return Problem(
-        targets=classes(random(point["K"], point["m"], point["seed"]), counts),
+        targets=classes(encodings.random(point["K"], point["m"], point["seed"]), counts),
         lam_W=point["strength"] / math.sqrt(N) * point["aspect"],
         lam_H=point["strength"] / math.sqrt(N) / point["aspect"],
         lam_b=point["lam_b"],
