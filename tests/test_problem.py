@@ -1,6 +1,7 @@
 """Problems: what is accepted, what is refused and how, and that files say the same thing again."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +14,8 @@ from ufm.errors import ProblemError
 from ufm.problem import Problem, classes, gradient, objective, reduce_problem, samples
 from ufm.problem.scaling import SCALINGS, scaling
 from ufm.tolerance import roundoff
+
+mistyped: Any = classes  # what a user without a type checker may pass
 
 ENCODINGS = [
     encodings.one_hot(4),
@@ -41,13 +44,13 @@ def stated(**changes):
         (lambda: encodings.one_hot(2.5), "K"),
         (lambda: encodings.smoothed(3, 1.5), "eps"),
         (lambda: classes([[1.0, math.nan]], 3), "codes[0, 1]"),
-        (lambda: classes([1.0, 2.0], 3), "codes"),
+        (lambda: mistyped([1.0, 2.0], 3), "codes"),
         (lambda: classes(np.zeros((2, 0)), 3), "codes"),
         (lambda: classes(encodings.one_hot(3), 0), "counts[0]"),
         (lambda: classes(encodings.one_hot(3), [2, 0, 2]), "counts[1]"),
         (lambda: classes(encodings.one_hot(3), [2, 3]), "counts"),
-        (lambda: classes(encodings.one_hot(3), 2.5), "counts"),
-        (lambda: classes(encodings.one_hot(3), math.nan), "counts"),
+        (lambda: mistyped(encodings.one_hot(3), 2.5), "counts"),
+        (lambda: mistyped(encodings.one_hot(3), math.nan), "counts"),
         (lambda: classes(encodings.one_hot(3), True), "counts"),
         (lambda: samples([[1.0, math.inf]]), "Y[0, 1]"),
         (lambda: samples([]), "Y"),
@@ -213,7 +216,7 @@ def test_the_reduction_keeps_the_objective(m, K, seed, lam_b):
     assert np.allclose(A @ q, N * problem.targets.mean, atol=roundoff(N))
 
 
-PAPERS = {
+PAPERS: dict[str, Any] = {
     # key: the objective as printed, of residual sum of squares (or cross-entropy sum) F, squared norms and (K, n)
     "zhou2022": lambda F, W, H, b, lW, lH, lb, K, n: F / (2 * K * n) + (lW * W + lH * H + lb * b) / 2,
     "zhou2022_sum": lambda F, W, H, b, lW, lH, lb, K, n: F / 2 + (lW * W + lH * H + lb * b) / 2,
@@ -235,7 +238,7 @@ def test_every_scaling_maps_the_papers_objective_to_ours(key):
     W, H, b = rng.standard_normal((K, 5)), rng.standard_normal((5, K * n)), rng.standard_normal(K)
     Z, Y = W @ H + b[:, None], problem.targets.matrix()
     F = np.sum((Z - Y) ** 2) if chosen.loss == "mse" else np.sum(np.log(np.exp(Z).sum(axis=0)) - np.sum(Y * Z, axis=0))
-    printed = PAPERS[key](F, np.sum(W**2), np.sum(H**2), b @ b, *weights.values(), K, n)
+    printed = PAPERS[key](F, np.sum(W**2), np.sum(H**2), b @ b, 0.3, 0.7, 0.2, K, n)
     assert printed == pytest.approx(chosen.factor(K, K * n) * float(objective(problem, W, H, b)), rel=roundoff(1, 1000))
     assert chosen.from_ours(ours, K, K * n) == pytest.approx(weights, rel=roundoff())
     assert chosen.to_ours({"lam_W": (0.3, 0.3)}, K, K * n)["lam_W"] == (ours["lam_W"],) * 2

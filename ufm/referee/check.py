@@ -25,9 +25,9 @@ def check(
 ) -> Report | Reports:
     """The verdict on a statement, with its evidence.
 
-    statement: a Theorem, for its Report; or an id (`class_encoding:transition`), a file of the catalogue, or the path of
-    a `.py` file, for the Reports on all the statements it names. samples: quasi-random points of the domain (its edges
-    come on top); seed: of everything random. Raises UfmError for a statement that is not found.
+    statement: a Theorem, for its Report; or an id (`class_encoding:transition`), a file of the catalogue, or the path
+    of a `.py` file, for the Reports on all the statements it names. samples: quasi-random points of the domain (its
+    edges come on top); seed: of everything random. Raises UfmError for a statement that is not found.
     """
     if isinstance(statement, Theorem):
         return judge(statement, samples=samples, seed=seed, progress=progress)
