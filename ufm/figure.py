@@ -50,11 +50,14 @@ def draw(name: str, witnesses: Witnesses | None = None) -> "Figure":
 
 def save(name: str, folder: Path, witnesses: Witnesses | None = None) -> list[Path]:
     """Draw a figure and write it as SVG and PNG; returns the paths."""
+    from ufm.plot.style import style
+
     figure = draw(name, witnesses)
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
-    figure.savefig(paths[0], metadata={"Date": None})  # no date: the same data give the same file
-    figure.savefig(paths[1])
+    with style():
+        figure.savefig(paths[0], metadata={"Date": None})  # no date: the same data give the same file
+        figure.savefig(paths[1])
     return paths
 
 
