@@ -56,7 +56,7 @@ _RC: Any = {
     "legend.frameon": False,
     "figure.dpi": 150,
     "savefig.dpi": 300,
-    "svg.fonttype": "none",
+    "svg.fonttype": "path",
     "svg.hashsalt": "ufm",
     "pdf.fonttype": 42,
 }
