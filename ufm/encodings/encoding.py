@@ -1,33 +1,49 @@
 """A named table of class codes, one column a class."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ufm.errors import ProblemError
 
+_LARGEST = 2**28  # entries of a table that is written out on demand: 2 GiB
+
 
 @dataclass(frozen=True, eq=False)
 class Encoding:
-    """Class codes C (m x K) with the name and the parameters that made them, so that files can say it again."""
+    """Class codes C (m x K) with the name and the parameters that made them, so that files can say it again.
+
+    table: C itself; or a function that makes it, with `shape`, for codes that need not be written out.
+    exchangeable: (alpha, beta) where C = alpha I + beta 11', so that classes can be told apart by their sizes only.
+    """
 
     name: str
-    codes: np.ndarray
+    table: np.ndarray | Callable[[], np.ndarray]
     parameters: dict[str, Any] = field(default_factory=dict)
+    shape: tuple[int, int] = (0, 0)
+    exchangeable: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        codes = np.array(self.codes, dtype=float)
+        if not callable(self.table):
+            object.__setattr__(self, "shape", self.codes.shape)
+
+    @cached_property
+    def codes(self) -> np.ndarray:
+        """C, m x K, read-only; ProblemError where it would not fit into memory."""
+        table = self.table
+        if callable(table):
+            if self.shape[0] * self.shape[1] > _LARGEST:
+                raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
+            table = table()
+        codes = np.array(table, dtype=float)
         codes.flags.writeable = False
-        object.__setattr__(self, "codes", codes)
+        return codes
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.codes, dtype=dtype) if copy or dtype else self.codes
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(m, K)."""
-        return self.codes.shape  # pyright: ignore[reportReturnType]
 
 
 def positive_integer(value: Any, field_name: str, least: int = 1) -> int:

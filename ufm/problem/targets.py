@@ -27,12 +27,12 @@ class ClassTargets:
     @property
     def m(self) -> int:
         """Target dimension."""
-        return self.codes.shape[0]
+        return self.encoding.shape[0]
 
     @property
     def K(self) -> int:
         """Number of classes."""
-        return self.codes.shape[1]
+        return self.encoding.shape[1]
 
     @property
     def N(self) -> int:
@@ -57,6 +57,9 @@ class ClassTargets:
     @property
     def mean(self) -> np.ndarray:
         """Ybar (m), the mean over samples."""
+        if self.encoding.exchangeable is not None:
+            alpha, beta = self.encoding.exchangeable
+            return alpha * (self.counts / self.N) + beta
         return self.codes @ (self.counts / self.N)
 
     def labels(self) -> np.ndarray:
@@ -131,7 +134,7 @@ def classes(codes: Encoding | np.ndarray | Sequence[Sequence[float]], counts: in
     """
     if not isinstance(codes, Encoding):
         codes = Encoding("custom", _finite_matrix(codes, "codes", "m x K, one column a class"))
-    elif not np.all(np.isfinite(codes.codes)):
+    elif codes.exchangeable is None and not np.all(np.isfinite(codes.codes)):
         raise ProblemError("codes", codes.codes, "every code must be a finite number.")
     K = codes.shape[1]
     sizes = np.asarray(counts)

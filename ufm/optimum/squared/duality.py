@@ -11,6 +11,8 @@ import numpy as np
 
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
+_LARGE = 64  # rows and columns from which a factorisation is cheaper than singular values
+
 
 def primal_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> float:
     """The objective at (X, b); the residual is E by construction, which spares a cancellation."""
@@ -33,15 +35,37 @@ def best_dual_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> t
 
     The second matters for tiny lam_b, where ||E u||^2/(2 lam_b) magnifies round-off.
     """
-    candidates = [dual_value(problem, solution.E)]
-    if 0 < problem.lam_b < math.inf:
-        correction = problem.lam_b * solution.b - solution.E @ problem.u
-        candidates.append(dual_value(problem, solution.E + np.outer(correction, problem.u)))
-    return max(candidates, key=lambda candidate: candidate[0])
+    bound, E = dual_value(problem, solution.E)
+    if not 0 < problem.lam_b < math.inf:
+        return bound, E
+    correction = problem.lam_b * solution.b - solution.E @ problem.u
+    lost = float(correction @ correction) / (2 * problem.lam_b)
+    if lost <= np.finfo(float).eps * abs(bound):
+        return bound, E
+    corrected = dual_value(problem, solution.E + np.outer(correction, problem.u))
+    return max((bound, E), corrected, key=lambda candidate: candidate[0])
 
 
 def _feasible(problem: ShrinkageProblem, E: np.ndarray) -> np.ndarray:
     if problem.lam_b == 0:
         E = E - np.outer(E @ problem.u, problem.u)
-    norm = float(np.linalg.norm(E, 2)) if E.size else 0.0
+    norm = _norm(E, problem.threshold)
     return E * (problem.threshold / norm) if norm > problem.threshold else E
+
+
+def _norm(E: np.ndarray, threshold: float) -> float:
+    """||E||_op; for a large E that is feasible to round-off, an upper bound that a Cholesky factorisation proves.
+
+    E E' <= bound^2 I is a matrix product and a factorisation, a fifth of the time of the singular values.
+    """
+    if min(E.shape) >= _LARGE:
+        bound = threshold * (1 + 2 * max(E.shape) * float(np.finfo(float).eps))
+        excess = E @ E.T if E.shape[0] <= E.shape[1] else E.T @ E
+        np.negative(excess, out=excess)
+        excess[np.diag_indices_from(excess)] += bound**2
+        try:
+            np.linalg.cholesky(excess)
+            return bound
+        except np.linalg.LinAlgError:
+            pass  # not feasible as it stands: its true norm says by how much
+    return float(np.linalg.norm(E, 2)) if E.size else 0.0

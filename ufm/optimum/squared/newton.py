@@ -12,6 +12,7 @@ from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 _MAX_STEPS = 100
 _ARMIJO = 1e-4
 _MAX_HALVINGS = 40
+_SETTLED = 1e-12  # relative slope: b is then exact to about as much, and the gap to its square
 _CLOSED = 1e-14  # relative duality gap below which values cannot tell two points apart
 
 
@@ -21,7 +22,7 @@ def solve_newton(problem: ShrinkageProblem) -> tuple[ShrinkageSolution, int]:
     point = _Point.at(problem, b)
     svds = 1
     for _ in range(_MAX_STEPS):
-        if point.slope <= 4 * np.finfo(float).eps * point.scale:
+        if point.slope <= _SETTLED * point.scale:
             break
         better, used = _line_search(problem, point, -point.solve_hessian(point.gradient))
         svds += used
@@ -59,22 +60,40 @@ class _Point:
 
     def solve_hessian(self, g: np.ndarray) -> np.ndarray:
         """H^{-1} g, H in the basis U and its complement, where it is a multiple of the identity."""
-        sigma, clipped, v, lam_b = self.sigma, self.clipped, self.v, self.problem.lam_b
-        ratio = _divide(clipped, sigma, 1.0)
-        same = _divide(clipped[:, None] - clipped, sigma[:, None] - sigma, 0.0)
-        saturated = sigma >= self.problem.threshold
-        same[~saturated[:, None] & ~saturated] = 1.0
-        same[saturated[:, None] & saturated] = 0.0
-        cross = _divide(clipped[:, None] + clipped, sigma[:, None] + sigma, 1.0)
-        outside = max(0.0, 1.0 - float(v @ v))  # ||(I - VV')u||^2
-        H = (v[:, None] * (same - cross) * v) / 2
-        diagonal = (same + cross) @ v**2 / 2 + outside * ratio + lam_b
-        H[np.diag_indices_from(H)] += diagonal
+        lam_b = self.problem.lam_b
+        H, ratio = hessian(self.sigma, self.v, self.problem.threshold)
+        H[np.diag_indices_from(H)] += lam_b
         inside = self.U.T @ g
         step = self.U @ np.linalg.solve(H, inside)
         if self.U.shape[1] < self.U.shape[0]:
-            step += (g - self.U @ inside) / (lam_b + float(ratio @ v**2))
+            step += (g - self.U @ inside) / (lam_b + float(ratio @ self.v**2))
         return step
+
+
+def hessian(sigma: np.ndarray, v: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Generalised Hessian of sum_i huber(sigma_i(A - b u')) in the basis U (r x r), and clipped/sigma (r).
+
+    Divided differences of the clipping for the change b -> A - b u', of rank one: between two saturated directions
+    (sigma >= threshold) and between a saturated and another; two others see the identity. sigma descends; v = V'u.
+    """
+    k = int(np.sum(sigma >= threshold))
+    top, low, v_top, v_low = sigma[:k], sigma[k:], v[:k], v[k:]
+    outside = max(0.0, 1.0 - float(v @ v))  # ||(I - VV')u||^2
+    ratio = np.ones_like(sigma)
+    np.divide(threshold, top, out=ratio[:k], where=top > 0)
+    H = np.zeros((sigma.size, sigma.size))
+    diagonal = outside * ratio
+    cross = threshold / np.where(top[:, None] + top > 0, top[:, None] + top, 1.0)  # half of the divided sum
+    diagonal[:k] += cross @ v_top**2
+    H[:k, :k] = -cross * v_top * v_top[:, None]
+    same = np.divide(threshold - low, top[:, None] - low, out=np.zeros((k, low.size)), where=top[:, None] > low)
+    mixed = np.divide(threshold + low, top[:, None] + low, out=np.ones((k, low.size)), where=top[:, None] + low > 0)
+    diagonal[:k] += (same + mixed) @ v_low**2 / 2
+    diagonal[k:] += v_top**2 @ (same + mixed) / 2 + float(v_low @ v_low)
+    H[:k, k:] = v_top[:, None] * (same - mixed) * v_low / 2
+    H[k:, :k] = H[:k, k:].T
+    H[np.diag_indices_from(H)] += diagonal
+    return H, ratio
 
 
 def _line_search(problem: ShrinkageProblem, point: _Point, step: np.ndarray) -> tuple[_Point | None, int]:
@@ -95,8 +114,3 @@ def _line_search(problem: ShrinkageProblem, point: _Point, step: np.ndarray) -> 
             return candidate, tried
         length /= 2
     return None, _MAX_HALVINGS
-
-
-def _divide(a: np.ndarray, b: np.ndarray, otherwise: float) -> np.ndarray:
-    """a/b where b is not zero, `otherwise` where it is."""
-    return np.divide(a, b, out=np.full(np.broadcast(a, b).shape, otherwise), where=b != 0)

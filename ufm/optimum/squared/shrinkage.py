@@ -109,5 +109,5 @@ def _with_bias(
 def _mean_is_singular_direction(problem: ShrinkageProblem) -> bool:
     """Sigma_c ybar = 0, to round-off: the centred targets have no part along their mean."""
     centred, mean = problem.centred, problem.mean
-    size = float(np.linalg.norm(centred) * np.linalg.norm(mean))
+    size = float(np.linalg.norm(problem.A) * np.linalg.norm(mean))  # centred carries the round-off of A
     return float(np.linalg.norm(centred.T @ mean)) <= 4 * np.finfo(float).eps * math.sqrt(problem.A.size) * size

@@ -11,8 +11,9 @@ from ufm.optimum.squared.narrow import solve_narrow
 from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.referee import solve_cvxpy
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution, solve_closed_form
+from ufm.optimum.squared.symmetry import Groups, expand, expand_dual, find_groups, reduce_roles, within_value
 from ufm.optimum.status import OptimumStatus
-from ufm.problem import Problem, reduce_problem
+from ufm.problem import Problem
 
 METHODS = ("auto", "closed form", "newton", "cvxpy")
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
@@ -20,12 +21,17 @@ _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy'
 
 def solve_squared(problem: Problem, method: str) -> Optimum:
     """The global minimum for every encoding, imbalance, bias weight and regression target; method is one of METHODS."""
-    reduction = reduce_problem(problem)
+    reduction = reduce_roles(problem)
     reduced = ShrinkageProblem.of(problem, reduction)
-    solution, found_by, svds = _solve_wide(reduced, method)
-    bound, E = best_dual_value(reduced, solution)
+    groups = find_groups(problem) if method != "cvxpy" else None
+    if groups is not None and groups.worthwhile:
+        solution, found_by, svds, bound, E = _solve_by_groups(reduced, groups, method)
+    else:
+        solution, found_by, svds = solve_wide(reduced, method)
+        bound, E = best_dual_value(reduced, solution)
     status = OptimumStatus.CERTIFIED
-    width = problem.width if problem.width is not None else min(reduced.A.shape)
+    most = min(problem.m, reduction.basis.shape[1])
+    width = problem.width if problem.width is not None else most
     rank = solution.rank if method != "cvxpy" else int(np.sum(solution.s > _CVXPY_ACCURACY * np.max(solution.s)))
     if width < rank:
         solution, proved = solve_narrow(reduced, width, solution)
@@ -35,7 +41,7 @@ def solve_squared(problem: Problem, method: str) -> Optimum:
     elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
         status = OptimumStatus.NOT_ATTAINED
     W, reduced_H = balanced_factors(problem, solution, width)
-    s = np.zeros(min(reduced.A.shape))
+    s = np.zeros(most)
     s[: solution.s.size] = solution.s[: s.size]
     return finish(
         problem,
@@ -54,7 +60,7 @@ def solve_squared(problem: Problem, method: str) -> Optimum:
     )
 
 
-def _solve_wide(reduced: ShrinkageProblem, method: str) -> tuple[ShrinkageSolution, str, int]:
+def solve_wide(reduced: ShrinkageProblem, method: str) -> tuple[ShrinkageSolution, str, int]:
     """The convex optimum, what found it, and the SVDs it took."""
     if method == "cvxpy":
         return solve_cvxpy(reduced)[0], "cvxpy", 0
@@ -66,6 +72,18 @@ def _solve_wide(reduced: ShrinkageProblem, method: str) -> tuple[ShrinkageSoluti
         raise ProblemError("method", method, "Newton's method works on a penalised bias; use 'closed form'.")
     solution, svds = solve_newton(reduced)
     return solution, "newton", svds
+
+
+def _solve_by_groups(
+    reduced: ShrinkageProblem, groups: Groups, method: str
+) -> tuple[ShrinkageSolution, str, int, float, np.ndarray]:
+    """The convex optimum from that of the group means: the solution, what found it, SVDs, bound and dual point."""
+    threshold = reduced.threshold
+    small = groups.between(threshold, reduced.lam_b)
+    between, found_by, svds = solve_wide(small, method)
+    bound, E = best_dual_value(small, between)
+    bound += within_value(groups, threshold)
+    return expand(groups, between, threshold), found_by, svds, bound, expand_dual(groups, E, threshold)
 
 
 def balanced_factors(problem: Problem, solution: ShrinkageSolution, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,148 @@
+"""Symmetry of the data: equal codes are one role; classes of equal size under C = alpha I + beta 11' are a group.
+
+Inside a group of K_g classes of n_g samples every direction orthogonal to the group's mean decouples: its singular
+value is |alpha| sqrt(n_g), K_g - 1 times, and no bias touches it. What is left acts on the group means, a G x G
+problem (theory: section 3), whatever K is.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
+from ufm.problem import Problem, Reduction, reduce_problem
+from ufm.problem.targets import ClassTargets
+
+_LEAST_SAVED = 2  # a reduction pays where it at least halves the number of columns
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Exchangeable classes: `member` (K) is each one's group; group g has number[g] classes of size[g] samples."""
+
+    alpha: float
+    beta: float
+    member: np.ndarray
+    number: np.ndarray
+    size: np.ndarray
+    N: int
+
+    @property
+    def G(self) -> int:
+        """Number of groups: of distinct class sizes."""
+        return self.number.size
+
+    @property
+    def within(self) -> np.ndarray:
+        """Singular value of a direction inside each group, in mean-square units (G); there are number - 1 of them."""
+        return abs(self.alpha) * np.sqrt(self.size / self.N)
+
+    @property
+    def worthwhile(self) -> bool:
+        """Whether the groups at least halve the problem."""
+        return self.member.size >= _LEAST_SAVED * self.G
+
+    def between(self, threshold: float, lam_b: float) -> ShrinkageProblem:
+        """The problem of the group means, in the orthonormal basis of normalised group indicators (G x G)."""
+        root = np.sqrt(self.size / self.N)
+        A = np.diag(self.alpha * root) + self.beta * np.sqrt(np.outer(self.number, self.number)) * root
+        return ShrinkageProblem(A, np.sqrt(self.number) * root, threshold, lam_b)
+
+
+def find_groups(problem: Problem) -> Groups | None:
+    """The groups of a problem whose codes are alpha I + beta 11', by name or by inspection (O(K^2)); else None."""
+    targets = problem.targets
+    if not isinstance(targets, ClassTargets):
+        return None
+    exchangeable = targets.encoding.exchangeable
+    if exchangeable is None:
+        exchangeable = _exchangeable(targets.codes)
+    if exchangeable is None:
+        return None
+    size, member, number = np.unique(targets.counts, return_inverse=True, return_counts=True)
+    return Groups(*exchangeable, member, number, size, targets.N)
+
+
+def _exchangeable(codes: np.ndarray) -> tuple[float, float] | None:
+    """(alpha, beta) where the codes are alpha I + beta 11' exactly."""
+    K = codes.shape[1]
+    if codes.shape[0] != K or K < 2:
+        return None
+    own, other = codes[0, 0], codes[0, 1]
+    expected = np.full((K, K), other)
+    np.fill_diagonal(expected, own)
+    return (float(own - other), float(other)) if np.array_equal(codes, expected) else None
+
+
+def expand(groups: Groups, between: ShrinkageSolution, threshold: float) -> ShrinkageSolution:
+    """The solution of all K classes from that of the group means (K x K arrays)."""
+    sign, indicator = math.copysign(1.0, groups.alpha), _indicator(groups)
+    kept = [g for g in range(groups.G) if groups.within[g] > threshold and groups.number[g] > 1]
+    inside = [_inside(groups.member == g) for g in kept]
+    s = np.concatenate([between.s, *(np.full(groups.number[g] - 1, groups.within[g] - threshold) for g in kept)])
+    U = np.hstack([indicator @ between.U, *(sign * basis for basis in inside)])
+    V = np.hstack([indicator @ between.V, *inside])
+    order = np.argsort(-s, kind="stable")
+    return ShrinkageSolution(
+        U[:, order], s[order], V[:, order], indicator @ between.b, expand_dual(groups, between.E, threshold)
+    )
+
+
+def expand_dual(groups: Groups, E: np.ndarray, threshold: float) -> np.ndarray:
+    """The residual of all K classes (K x K) from that of the group means (G x G)."""
+    indicator = _indicator(groups)
+    clipped = math.copysign(1.0, groups.alpha) * np.minimum(groups.within, threshold)
+    full = indicator @ (E - np.diag(clipped)) @ indicator.T
+    full[np.diag_indices(groups.member.size)] += clipped[groups.member]
+    return full
+
+
+def within_value(groups: Groups, threshold: float) -> float:
+    """What the directions inside the groups add to the value, and to its bound: each is one shrunk number."""
+    clipped = np.minimum(groups.within, threshold)
+    return float(np.sum((groups.number - 1) * clipped * (groups.within - clipped / 2)))
+
+
+def _indicator(groups: Groups) -> np.ndarray:
+    """Orthonormal columns: the normalised indicator of each group (K x G)."""
+    indicator = np.zeros((groups.member.size, groups.G))
+    indicator[np.arange(groups.member.size), groups.member] = 1 / np.sqrt(groups.number[groups.member])
+    return indicator
+
+
+def _inside(chosen: np.ndarray) -> np.ndarray:
+    """An orthonormal basis (K x K_g - 1), by a reflection, of the vectors on these classes that sum to zero."""
+    size = int(chosen.sum())
+    v = np.full(size, 1 / math.sqrt(size))
+    v[0] += 1  # v/|v| reflects the first unit vector onto minus the mean direction
+    reflection = np.eye(size) - np.outer(v, v) * (2 / float(v @ v))
+    basis = np.zeros((chosen.size, size - 1))
+    basis[chosen] = reflection[:, 1:]
+    return basis
+
+
+def reduce_roles(problem: Problem) -> Reduction:
+    """`reduce_problem` with classes of equal codes merged into one role: their sizes add, their features agree."""
+    reduction = reduce_problem(problem)
+    targets = problem.targets
+    if not isinstance(targets, ClassTargets) or targets.encoding.exchangeable or reduction.A.shape[1] < targets.K:
+        return reduction
+    role = _roles(targets.codes)
+    first = np.flatnonzero(role == np.arange(targets.K))
+    if first.size == targets.K:
+        return reduction
+    index = np.searchsorted(first, role)
+    root = np.sqrt(np.bincount(index, weights=targets.counts))
+    basis = np.zeros((first.size, targets.K))
+    basis[index, np.arange(targets.K)] = 1 / root[index]
+    return Reduction(targets.codes[:, first] * root, root, basis)
+
+
+def _roles(codes: np.ndarray) -> np.ndarray:
+    """The first class with the same code (K): only columns that agree in one random combination are compared."""
+    combination = np.sum(np.sin(np.arange(1, codes.shape[0] + 1))[:, None] * codes, axis=0)
+    _, first, inverse = np.unique(combination, return_index=True, return_inverse=True)
+    role = first[inverse]
+    same = np.all(codes == codes[:, role], axis=0)
+    return np.where(same, role, np.arange(codes.shape[1]))
