@@ -150,7 +150,7 @@ def _row(witnesses: "Witnesses", value: float, observable: str, divide: bool) ->
         mark = " *" if record is witnesses.flow and value not in witnesses.settled else ""
         mean = f"{float(over_seeds.mean()):.5f}"
         spread = f" ± {float(over_seeds.std()):.1e}" if over_seeds.size > 1 else ""
-        cells.append(mean + spread if "seed" in found.dims else f"{float(found.mean()):.8f}{mark}")
+        cells.append(mean + spread if "seed" in found.dims else f"{float(found.mean().round(8)) + 0.0:.8f}{mark}")
     return cells
 
 

@@ -1,0 +1,1 @@
+"""Cross-entropy with one linear layer: convex in the logits and the bias."""

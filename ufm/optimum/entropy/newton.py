@@ -1,0 +1,238 @@
+"""Semismooth Newton on the augmented Lagrangian: cross-entropy for any targets, sizes and bias weight.
+
+Split X = Y with multiplier L: minimising over X leaves, for fixed L, the smooth convex function
+fit(Y, b) + lam_b/2 ||b||^2 + (1/sigma) sum_i huber(a_i), a the singular values of sigma Y + L, with gradient
+-E + Pi by Y, Pi the projection of sigma Y + L on {||.||_op <= threshold}; then L <- Pi, which is always dual feasible in
+its norm. Newton's equations are solved by preconditioned conjugate gradients in the singular basis, where the
+projection's derivative is diagonal up to pairs; the bias is eliminated exactly. Four matrix products a step.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ufm.optimum.entropy.closed_form import bias_alone
+from ufm.optimum.entropy.duality import best_dual_value
+from ufm.optimum.entropy.program import EntropyProgram, Point
+from ufm.optimum.entropy.spectral import Ball
+
+_MAX_OUTER = 60
+_MAX_INNER = 60
+_MAX_CG = 200
+_GAP = 1e-12  # relative duality gap, and ...
+_SLOPE = 1e-10  # ... residual of the optimality conditions, relative to the threshold, at which the method stops
+_GROWTH = 5.0
+_ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
+_EPS = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class EntropySolution:
+    """X = U diag(s) V', s > 0, the bias, the value, and the best bound met on the way with its dual point."""
+
+    U: np.ndarray
+    s: np.ndarray
+    V: np.ndarray
+    b: np.ndarray
+    value: float
+    bound: float
+    dual: np.ndarray
+    work: int
+
+    @property
+    def rank(self) -> int:
+        """Number of directions."""
+        return self.s.size
+
+
+def solve_newton(program: EntropyProgram) -> EntropySolution:
+    """The optimum of a program with threshold > 0 whose X is not zero."""
+    Y, b, L = _start(program)
+    root = math.sqrt(min(Y.shape))
+    sigma = program.threshold * root / (float(np.linalg.norm(Y)) or 1.0)
+    best: EntropySolution | None = None
+    work = 0
+    for _ in range(_MAX_OUTER):
+        state = _State.at(program, Y, b, L, sigma)
+        work += 1
+        for _ in range(_MAX_INNER):
+            moved = sigma * float(np.linalg.norm(Y - state.shrunk_product()))
+            if state.slope <= max(0.1 * moved, 0.1 * _SLOPE * program.threshold):
+                break
+            better, used = _descend(state)
+            work += used
+            if better is None:
+                break
+            state = better
+            Y, b = state.point.X, state.point.b
+        L = state.ball.projection
+        candidate = _candidate(state, work)
+        stuck = best is not None and candidate.value - candidate.bound > 0.9 * (best.value - best.bound)
+        if best is None or not stuck:
+            best = candidate
+        gap = (best.value - best.bound) / max(1.0, abs(best.value))
+        if gap <= _GAP and max(moved, state.slope) <= _SLOPE * program.threshold * root:
+            return candidate
+        sigma *= _GROWTH
+    return best
+
+
+@dataclass(frozen=True, eq=False)
+class _State:
+    """The augmented Lagrangian, its gradient and its curvature at one (Y, b)."""
+
+    point: Point
+    L: np.ndarray
+    sigma: float
+    ball: Ball
+    value: float
+    by_Y: np.ndarray
+    by_b: np.ndarray
+
+    @staticmethod
+    def at(program: EntropyProgram, Y: np.ndarray, b: np.ndarray, L: np.ndarray, sigma: float) -> "_State":
+        point, ball = Point.at(program, Y, b), Ball(sigma * Y + L, program.threshold)
+        value = point.fit + point.bias_penalty() + ball.envelope() / sigma
+        by_b = program.lam_b * b - point.pull if program.has_bias else np.zeros_like(b)
+        return _State(point, L, sigma, ball, value, ball.projection - point.E, by_b)
+
+    @property
+    def slope(self) -> float:
+        """Norm of the gradient."""
+        return math.hypot(float(np.linalg.norm(self.by_Y)), float(np.linalg.norm(self.by_b)))
+
+    def shrunk_product(self) -> np.ndarray:
+        """The X that minimises the Lagrangian at this Y (m x K)."""
+        U, s, V = self.ball.shrunk(self.sigma)
+        return (U * s) @ V.T
+
+    def newton_step(self) -> tuple[np.ndarray, np.ndarray]:
+        """Minus the Hessian's inverse times the gradient, by conjugate gradients on what is left without the bias."""
+        program, point, ball = self.point.program, self.point, self.ball
+        bias = _BiasSolver.of(point) if program.has_bias else None
+        r = program.r
+
+        def apply(C: np.ndarray) -> np.ndarray:
+            D = ball.rotate_back(C)
+            curved = point.curve(D)
+            if bias is not None:
+                curved -= point.curve(np.outer(bias.solve(curved @ r), r))
+            return ball.rotate(curved) + self.sigma * ball.derivative(C)
+
+        target = -self.by_Y
+        if bias is not None:
+            target = target + point.curve(np.outer(bias.solve(self.by_b), r))
+        h = ball.diagonal(program.mass, point.P)
+        h = np.maximum(h, _EPS * float(h.max(initial=0.0)) + np.finfo(float).tiny)
+        relative = self.slope / (program.threshold * math.sqrt(min(target.shape)))
+        C = _conjugate_gradients(
+            apply, lambda C: ball.solve_diagonal(h, self.sigma, C), ball.rotate(target), min(0.1, math.sqrt(relative))
+        )
+        D = ball.rotate_back(C)
+        if bias is None:
+            return D, np.zeros_like(self.by_b)
+        return D, -bias.solve(self.by_b + point.curve(D) @ r)
+
+
+@dataclass(frozen=True, eq=False)
+class _BiasSolver:
+    """The curvature by the bias, factored: scaled to a unit diagonal, with the constant direction filled in."""
+
+    scale: np.ndarray
+    inverse: np.ndarray
+
+    @staticmethod
+    def of(point: Point) -> "_BiasSolver":
+        H = point.bias_curvature()
+        diagonal = np.maximum(np.diag(H), np.finfo(float).tiny)
+        scale = 1 / np.sqrt(diagonal)
+        H = H * scale * scale[:, None]
+        constant = 1 / scale / np.linalg.norm(1 / scale)
+        H += np.outer(constant, constant)
+        values, vectors = np.linalg.eigh(H)
+        kept = values > _EPS * values.size
+        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
+        return _BiasSolver(scale, inverse)
+
+    def solve(self, v: np.ndarray) -> np.ndarray:
+        """H^{-1} v for a centred v (m), centred."""
+        x = self.scale * (self.inverse @ (self.scale * v))
+        return x - x.mean()
+
+
+def _conjugate_gradients(apply, precondition, target: np.ndarray, tolerance: float) -> np.ndarray:
+    """Preconditioned conjugate gradients to a residual of `tolerance` relative to the target."""
+    x, residual = np.zeros_like(target), target
+    z = precondition(residual)
+    direction, rho = z, float(np.sum(residual * z))
+    goal = tolerance * float(np.linalg.norm(target))
+    for _ in range(_MAX_CG):
+        curved = apply(direction)
+        curvature = float(np.sum(direction * curved))
+        if curvature <= 0 or rho <= 0:
+            break
+        length = rho / curvature
+        x = x + length * direction
+        residual = residual - length * curved
+        if float(np.linalg.norm(residual)) <= goal:
+            break
+        z = precondition(residual)
+        rho, before = float(np.sum(residual * z)), rho
+        direction = z + (rho / before) * direction
+    return x
+
+
+def _descend(state: _State) -> tuple[_State | None, int]:
+    """The first of the Newton steps 1, 1/2, ... that lowers the Lagrangian; near round-off, one that halves the slope."""
+    D, d = state.newton_step()
+    descent = float(np.sum(D * state.by_Y)) + float(d @ state.by_b)
+    noise = 16 * _EPS * max(abs(state.value), np.finfo(float).tiny)
+    length = 1.0
+    program, point = state.point.program, state.point
+    for tried in range(1, 30):
+        candidate = _State.at(program, point.X + length * D, point.b + length * d, state.L, state.sigma)
+        if candidate.value <= state.value + 1e-4 * length * descent - noise * (descent == 0):
+            return candidate, tried
+        if candidate.value <= state.value + noise and candidate.slope <= state.slope / 2:
+            return candidate, tried
+        length /= 2
+    return None, 29
+
+
+def _candidate(state: _State, work: int) -> EntropySolution:
+    """The shrunk product of a state, with its best bias, value and bound."""
+    program = state.point.program
+    U, s, V = state.ball.shrunk(state.sigma)
+    kept = s > _ROUND_OFF * np.max(s, initial=0.0)
+    U, s, V = U[:, kept], s[kept], V[:, kept]
+    X = (U * s) @ V.T
+    point = _best_bias(Point.at(program, X, state.point.b))
+    bound, dual = best_dual_value(program, point)
+    value = point.fit + program.threshold * float(np.sum(s)) + point.bias_penalty()
+    return EntropySolution(U, s, V, point.b, value, bound, dual, work)
+
+
+def _best_bias(point: Point) -> Point:
+    """Newton steps on the bias alone as long as each halves its slope."""
+    program = point.program
+    if not program.has_bias:
+        return point
+    for _ in range(5):
+        slope = program.lam_b * point.b - point.pull
+        better = Point.at(program, point.X, point.b - _BiasSolver.of(point).solve(slope))
+        if np.linalg.norm(program.lam_b * better.b - better.pull) > np.linalg.norm(slope) / 2:
+            break
+        point = better
+    return point
+
+
+def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Y, b, L: the logits whose residual is the residual of equal logits, scaled to the dual's ball."""
+    b = bias_alone(program)
+    zero = Point.at(program, np.zeros_like(program.T), b)
+    share = min(1.0, program.threshold / float(np.linalg.norm(zero.E, 2)))
+    mass = np.where(program.mass > 0, program.mass, 1.0)
+    Z = np.log((1 - share) * program.T / mass + share * zero.P) - b[:, None]
+    Z = np.where(program.mass > 0, Z - Z.mean(axis=0), 0.0)
+    return Z * program.r, b, share * zero.E
