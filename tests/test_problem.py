@@ -1,6 +1,7 @@
 """Problems: what is accepted, what is refused and how, and that files say the same thing again."""
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -105,6 +106,12 @@ def test_sympy_numbers_and_symbols_are_weights():
     assert symbolic.is_symbolic
     with pytest.raises(ProblemError, match="substitute numbers"):
         symbolic.to_dict()
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS, ids=lambda e: f"{e.name}-{e.shape}")
+def test_problems_travel_to_other_processes(encoding):
+    problem = stated(targets=classes(encoding, 2))
+    assert pickle.loads(pickle.dumps(problem)).fingerprint == problem.fingerprint
 
 
 def test_equal_codes_are_welcome():

@@ -1,6 +1,5 @@
 """A named table of class codes, one column a class."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -16,31 +15,34 @@ _LARGEST = 2**28  # entries of a table that is written out on demand: 2 GiB
 class Encoding:
     """Class codes C (m x K) with the name and the parameters that made them, so that files can say it again.
 
-    table: C itself; or a function that makes it, with `shape`, for codes that need not be written out.
-    exchangeable: (alpha, beta) where C = alpha I + beta 11', so that classes can be told apart by their sizes only.
+    table: C itself, or None where it is alpha I + beta 11' with `exchangeable` = (alpha, beta) and `shape`: then classes
+    can be told apart by their sizes only, and C is written out when somebody asks for it.
     """
 
     name: str
-    table: np.ndarray | Callable[[], np.ndarray]
+    table: np.ndarray | None
     parameters: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, int] = (0, 0)
     exchangeable: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if not callable(self.table):
+        if self.table is not None:
             object.__setattr__(self, "shape", self.codes.shape)
 
     @cached_property
     def codes(self) -> np.ndarray:
         """C, m x K, read-only; ProblemError where it would not fit into memory."""
-        table = self.table
-        if callable(table):
-            if self.shape[0] * self.shape[1] > _LARGEST:
-                raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
-            table = table()
-        codes = np.array(table, dtype=float)
+        codes = self._exchangeable_codes() if self.table is None else np.array(self.table, dtype=float)
         codes.flags.writeable = False
         return codes
+
+    def _exchangeable_codes(self) -> np.ndarray:
+        if self.exchangeable is None:
+            raise ProblemError("table", None, "give the codes, or exchangeable = (alpha, beta) with their shape.")
+        if self.shape[0] * self.shape[1] > _LARGEST:
+            raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
+        alpha, beta = self.exchangeable
+        return alpha * np.eye(self.shape[1]) + beta
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.codes, dtype=dtype) if copy or dtype else self.codes

@@ -1,7 +1,5 @@
 """Label smoothing of another encoding."""
 
-import numpy as np
-
 from ufm.encodings.encoding import Encoding
 from ufm.errors import ProblemError
 
@@ -17,13 +15,10 @@ def smoothed(encoding: Encoding | int, eps: float) -> Encoding:
         encoding = available()["one_hot"](encoding)
     if not 0 <= eps <= 1:
         raise ProblemError("eps", eps, "give a fraction between 0 and 1.")
-    sharp = encoding
-
-    def smooth() -> np.ndarray:
-        return (1 - eps) * sharp.codes + eps * sharp.codes.mean(axis=1, keepdims=True)
-
-    exchangeable = None
-    if sharp.exchangeable is not None:
-        alpha, beta = sharp.exchangeable
-        exchangeable = (1 - eps) * alpha, beta + eps * alpha / sharp.shape[1]
-    return Encoding("smoothed", smooth, {"encoding": encoding, "eps": float(eps)}, sharp.shape, exchangeable)
+    parameters = {"encoding": encoding, "eps": float(eps)}
+    if encoding.exchangeable is not None:
+        alpha, beta = encoding.exchangeable
+        softer = (1 - eps) * alpha, beta + eps * alpha / encoding.shape[1]
+        return Encoding("smoothed", None, parameters, encoding.shape, softer)
+    codes = (1 - eps) * encoding.codes + eps * encoding.codes.mean(axis=1, keepdims=True)
+    return Encoding("smoothed", codes, parameters)
