@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from collections.abc import Callable
+from difflib import get_close_matches
 
 from ufm.encodings.encoding import Encoding
 
@@ -21,4 +22,6 @@ def available() -> dict[str, Callable[..., Encoding]]:
 
 
 def __getattr__(name: str) -> Callable[..., Encoding]:
-    raise AttributeError(f"ufm.encodings has no {name!r}; it has {', '.join(_NAMES)}")
+    near = get_close_matches(name, _NAMES, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(_NAMES)}"
+    raise AttributeError(f"ufm.encodings has no {name!r}; {hint}")

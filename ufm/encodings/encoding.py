@@ -15,8 +15,8 @@ _LARGEST = 2**28  # entries of a table that is written out on demand: 2 GiB
 class Encoding:
     """Class codes C (m x K) with the name and the parameters that made them, so that files can say it again.
 
-    table: C itself, or None where it is alpha I + beta 11' with `exchangeable` = (alpha, beta) and `shape`: then classes
-    can be told apart by their sizes only, and C is written out when somebody asks for it.
+    table: C itself, or None where it is alpha I + beta 11' with `exchangeable` = (alpha, beta) and `shape`: then
+    classes can be told apart by their sizes only, and C is written out when somebody asks for it.
     """
 
     name: str
