@@ -13,8 +13,14 @@ class OptimumStatus(Enum):
         "The infimum is not attained: one of lam_W, lam_H is zero, so the factors can be rescaled for ever. "
         "value is the infimum; W and H are balanced factors of the limiting product. Make both weights positive."
     )
+    AT_INFINITY = (
+        "The infimum is not attained: the loss falls for ever as some logits grow, and nothing holds them (an "
+        "unpenalised product with a zero target, or a free bias of an output that no target uses). value is the "
+        "infimum; the point shown reaches it to round-off. Make lam_W, lam_H, or lam_b, positive."
+    )
+    OPEN_GAP = "Best point found by a convex solver that stopped early; the lower bound shown holds. See the gap."
 
     @property
     def is_global(self) -> bool:
         """Whether `value` is the global minimum (or infimum)."""
-        return self is not OptimumStatus.BEST_KNOWN
+        return self not in (OptimumStatus.BEST_KNOWN, OptimumStatus.OPEN_GAP)

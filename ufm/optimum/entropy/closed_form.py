@@ -16,7 +16,7 @@ from ufm.optimum.entropy.program import EntropyProgram, Point
 def bias_alone(program: EntropyProgram) -> np.ndarray:
     """The best bias without features: min M log sum exp b - mean'b + lam_b/2 ||b||^2 (m), 1'b = 0.
 
-    A free bias is the logarithm of the mean target; in between Newton's method, whose Hessian is diagonal less rank one.
+    A free bias is the logarithm of the mean target; else Newton's method, with a Hessian diagonal less rank one.
     """
     mean, mass = program.mean, float(program.mean.sum())
     b = np.zeros(mean.size)

@@ -33,7 +33,7 @@ def best_dual_value(program: EntropyProgram, point: Point) -> tuple[float, np.nd
     candidates = [dual_value(program, point.E)]
     if 0 < program.lam_b < np.inf:
         wanted = program.lam_b * (point.b - point.b.mean())
-        candidates.append(dual_value(program, point.E + np.outer(wanted - point.pull, program.r)))
+        candidates.append(dual_value(program, point.E + np.outer(wanted - point.pull, _spread(program))))
     return max(candidates, key=lambda candidate: candidate[0])
 
 
@@ -42,11 +42,18 @@ def _distributions(program: EntropyProgram, E: np.ndarray) -> np.ndarray:
     return np.maximum(program.T - E / program.r, 0.0)
 
 
+def _spread(program: EntropyProgram) -> np.ndarray:
+    """A row w with w'r = 1 that shifts every column of Q in proportion to its mass (columns of no mass stay zero)."""
+    pull = program.r * program.mass
+    total = float(pull @ program.r)
+    return pull / total if total > 0 else np.zeros_like(pull)
+
+
 def _feasible(program: EntropyProgram, E: np.ndarray) -> np.ndarray:
     E = np.where(program.mass > 0, E, 0.0)
     E = E - E.mean(axis=0)
     if program.lam_b == 0:
-        E = E - np.outer(E @ program.r, program.r)
+        E = E - np.outer(E @ program.r, _spread(program))
     if np.any(program.T - E / program.r < 0):
         E = _towards_the_middle(program, E)
     norm = float(np.linalg.norm(E, 2))

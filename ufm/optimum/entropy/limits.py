@@ -1,7 +1,7 @@
 """Where the infimum of cross-entropy lies at infinity: an unpenalised product, or a free bias of an unused output.
 
 Without a penalty on the product the infimum is the mean entropy of the targets. Finite logits reach it iff every target
-is positive; a zero target asks for a logit at -infinity. A free bias of an output that is nobody's target does the same:
+is positive; a zero target asks for a logit at -infinity. A free bias of an output that no target uses does the same:
 along it the loss falls for ever, and the infimum is that of the problem without this output. (Any other direction is
 stopped: the recession function of the objective is sum_k r_k^2 (M_k max v_k - t_k'v_k) + threshold ||.||_*.)
 """
@@ -44,7 +44,5 @@ def solve_unregularised(program: EntropyProgram, problem: Problem) -> tuple[Entr
         status = OptimumStatus.NOT_ATTAINED
     # E = 0 is dual feasible whatever the bias costs, and its value is the mean entropy
     value = program.floor if infinite else value
-    solution = EntropySolution(
-        U[:, kept], s[kept], Vt[kept].T, b, value, program.floor, np.zeros_like(program.T), 1
-    )
+    solution = EntropySolution(U[:, kept], s[kept], Vt[kept].T, b, value, program.floor, np.zeros_like(program.T), 1)
     return solution, status

@@ -2,13 +2,16 @@
 
 Split X = Y with multiplier L: minimising over X leaves, for fixed L, the smooth convex function
 fit(Y, b) + lam_b/2 ||b||^2 + (1/sigma) sum_i huber(a_i), a the singular values of sigma Y + L, with gradient
--E + Pi by Y, Pi the projection of sigma Y + L on {||.||_op <= threshold}; then L <- Pi, which is always dual feasible in
-its norm. Newton's equations are solved by preconditioned conjugate gradients in the singular basis, where the
-projection's derivative is diagonal up to pairs; the bias is eliminated exactly. Four matrix products a step.
+-E + Pi by Y, Pi the projection of sigma Y + L on {||.||_op <= threshold}; then L <- Pi, which keeps the norm that the
+dual allows. Newton's equations are solved by preconditioned conjugate gradients in the singular basis, where the
+projection's derivative is diagonal up to pairs; the bias is eliminated exactly. Four matrix products a step. As sigma
+grows this becomes Newton's method on the matrices of the rank that the projection has identified.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -23,6 +26,7 @@ _MAX_CG = 200
 _GAP = 1e-12  # relative duality gap, and ...
 _SLOPE = 1e-10  # ... residual of the optimality conditions, relative to the threshold, at which the method stops
 _GROWTH = 5.0
+_PATIENCE = 5  # rounds without a smaller gap
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
 _EPS = float(np.finfo(float).eps)
 
@@ -45,37 +49,54 @@ class EntropySolution:
         """Number of directions."""
         return self.s.size
 
+    @property
+    def gap(self) -> float:
+        """Value - bound."""
+        return self.value - self.bound
+
+    @property
+    def relative_gap(self) -> float:
+        """Gap / max(1, |value|)."""
+        return self.gap / max(1.0, abs(self.value))
+
 
 def solve_newton(program: EntropyProgram) -> EntropySolution:
-    """The optimum of a program with threshold > 0 whose X is not zero."""
+    """The optimum of a program with threshold > 0."""
     Y, b, L = _start(program)
     root = math.sqrt(min(Y.shape))
     sigma = program.threshold * root / (float(np.linalg.norm(Y)) or 1.0)
-    best: EntropySolution | None = None
-    work = 0
+    goal = _SLOPE * program.threshold * root
+    state, work, idle = _State.at(program, Y, b, L, sigma), 1, 0
+    best = _candidate(state, work)
     for _ in range(_MAX_OUTER):
-        state = _State.at(program, Y, b, L, sigma)
-        work += 1
-        for _ in range(_MAX_INNER):
-            moved = sigma * float(np.linalg.norm(Y - state.shrunk_product()))
-            if state.slope <= max(0.1 * moved, 0.1 * _SLOPE * program.threshold):
-                break
-            better, used = _descend(state)
-            work += used
-            if better is None:
-                break
-            state = better
-            Y, b = state.point.X, state.point.b
-        L = state.ball.projection
+        state, used = _minimise(state, goal / 10)
+        work += used
         candidate = _candidate(state, work)
-        stuck = best is not None and candidate.value - candidate.bound > 0.9 * (best.value - best.bound)
-        if best is None or not stuck:
-            best = candidate
-        gap = (best.value - best.bound) / max(1.0, abs(best.value))
-        if gap <= _GAP and max(moved, state.slope) <= _SLOPE * program.threshold * root:
+        if candidate.gap < 0.9 * best.gap:
+            best, idle = candidate, 0
+        else:
+            idle += 1
+        if candidate.relative_gap <= _GAP and max(state.moved, state.slope) <= goal:
             return candidate
-        sigma *= _GROWTH
+        if idle >= _PATIENCE:
+            break  # round-off has the last word
+        state = _State.at(program, state.point.X, state.point.b, state.ball.projection, _GROWTH * state.sigma)
+        work += 1
     return best
+
+
+def _minimise(state: "_State", goal: float) -> tuple["_State", int]:
+    """Newton's method on the Lagrangian until its slope is small beside the change of the multiplier."""
+    work = 0
+    for _ in range(_MAX_INNER):
+        if state.slope <= max(0.1 * state.moved, goal):
+            break
+        better, used = _descend(state)
+        work += used
+        if better is None:
+            break
+        state = better
+    return state, work
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +118,15 @@ class _State:
         by_b = program.lam_b * b - point.pull if program.has_bias else np.zeros_like(b)
         return _State(point, L, sigma, ball, value, ball.projection - point.E, by_b)
 
-    @property
+    @cached_property
     def slope(self) -> float:
         """Norm of the gradient."""
         return math.hypot(float(np.linalg.norm(self.by_Y)), float(np.linalg.norm(self.by_b)))
+
+    @cached_property
+    def moved(self) -> float:
+        """sigma ||Y - X||: how far the multiplier is about to move."""
+        return self.sigma * float(np.linalg.norm(self.point.X - self.shrunk_product()))
 
     def shrunk_product(self) -> np.ndarray:
         """The X that minimises the Lagrangian at this Y (m x K)."""
@@ -161,7 +187,12 @@ class _BiasSolver:
         return x - x.mean()
 
 
-def _conjugate_gradients(apply, precondition, target: np.ndarray, tolerance: float) -> np.ndarray:
+def _conjugate_gradients(
+    apply: Callable[[np.ndarray], np.ndarray],
+    precondition: Callable[[np.ndarray], np.ndarray],
+    target: np.ndarray,
+    tolerance: float,
+) -> np.ndarray:
     """Preconditioned conjugate gradients to a residual of `tolerance` relative to the target."""
     x, residual = np.zeros_like(target), target
     z = precondition(residual)
@@ -184,7 +215,7 @@ def _conjugate_gradients(apply, precondition, target: np.ndarray, tolerance: flo
 
 
 def _descend(state: _State) -> tuple[_State | None, int]:
-    """The first of the Newton steps 1, 1/2, ... that lowers the Lagrangian; near round-off, one that halves the slope."""
+    """The first of the Newton steps 1, 1/2, ... to lower the Lagrangian or, within its round-off, to halve the slope."""
     D, d = state.newton_step()
     descent = float(np.sum(D * state.by_Y)) + float(d @ state.by_b)
     noise = 16 * _EPS * max(abs(state.value), np.finfo(float).tiny)
@@ -192,7 +223,7 @@ def _descend(state: _State) -> tuple[_State | None, int]:
     program, point = state.point.program, state.point
     for tried in range(1, 30):
         candidate = _State.at(program, point.X + length * D, point.b + length * d, state.L, state.sigma)
-        if candidate.value <= state.value + 1e-4 * length * descent - noise * (descent == 0):
+        if descent < 0 and candidate.value <= state.value + 1e-4 * length * descent:
             return candidate, tried
         if candidate.value <= state.value + noise and candidate.slope <= state.slope / 2:
             return candidate, tried

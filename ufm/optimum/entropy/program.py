@@ -116,7 +116,7 @@ def state_program(problem: Problem, *, merge: bool = True) -> tuple[EntropyProgr
     columns = problem.targets.columns
     if np.any(columns < 0):
         i, k = (int(x) for x in np.argwhere(columns < 0)[0])
-        raise ProblemError(f"targets[{i}, {k}]", float(columns[i, k]), "cross-entropy needs targets >= 0.")
+        raise ProblemError(f"targets[{i}, {k}]", float(columns[i, k]), "loss='cross_entropy' needs targets >= 0.")
     T, index = columns, np.arange(columns.shape[1])
     if merge:
         distinct, into = np.unique(columns, axis=1, return_inverse=True)

@@ -99,7 +99,7 @@ def _assemble(program: EntropyProgram, U: np.ndarray, s: np.ndarray, V: np.ndarr
 
 def _closed(program: EntropyProgram, solution: EntropySolution) -> bool:
     allowed = _CLOSED if max(program.T.shape) <= _SMALL else _CLOSED_LARGE
-    return solution.value - solution.bound <= allowed * max(1.0, abs(solution.value))
+    return solution.relative_gap <= allowed
 
 
 def _truncated(program: EntropyProgram, solution: EntropySolution, width: int) -> EntropySolution:

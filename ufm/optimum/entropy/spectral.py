@@ -29,7 +29,7 @@ class Ball:
         self.V = Vt.T
         self.a = a
         self.clipped = np.minimum(a, radius)
-        self._wide = K > m
+        self._wide = m < K
 
     @cached_property
     def projection(self) -> np.ndarray:
