@@ -1,8 +1,19 @@
 """The witness "optimum": the global minimum of a problem, with its certificate."""
 
 from ufm.optimum.certificate import Certificate
+from ufm.optimum.curvature import Curvature, curvature
+from ufm.optimum.deep import Branches, branches
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.solve import solve
 from ufm.optimum.status import OptimumStatus
 
-__all__ = ["Certificate", "Optimum", "OptimumStatus", "solve"]
+__all__ = [
+    "Branches",
+    "Certificate",
+    "Curvature",
+    "Optimum",
+    "OptimumStatus",
+    "branches",
+    "curvature",
+    "solve",
+]

@@ -1,6 +1,7 @@
 """`ufm.solve`: the global optimum of a problem with the evidence that it is one."""
 
 from ufm.errors import ProblemError
+from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.squared.solve import METHODS, solve_squared
@@ -14,6 +15,8 @@ def solve(problem: Problem, method: str = "auto") -> Optimum:
     "closed form" and "newton" insist on theirs; "cvxpy" asks an independent solver (small problems, about 1e-8).
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply.
     """
+    if problem.loss == "mse" and problem.p >= 3 and not problem.is_symbolic:
+        return solve_deep(problem, method)
     if method not in METHODS:
         raise ProblemError("method", method, f"choose one of {', '.join(METHODS)}.")
     if problem.is_symbolic:

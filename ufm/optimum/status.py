@@ -19,8 +19,15 @@ class OptimumStatus(Enum):
         "infimum; the point shown reaches it to round-off. Make lam_W, lam_H, or lam_b, positive."
     )
     OPEN_GAP = "Best point found by a convex solver that stopped early; the lower bound shown holds. See the gap."
+    SEARCHED = (
+        "Best point found from many starts of a problem that is not convex; only the lower bound shown is certain."
+    )
+    METASTABLE = (
+        "Local minimum, asked for by name; the global one (method='auto') may lie lower. See branches(problem)."
+    )
 
     @property
     def is_global(self) -> bool:
         """Whether `value` is the global minimum (or infimum)."""
-        return self not in (OptimumStatus.BEST_KNOWN, OptimumStatus.OPEN_GAP)
+        local = (OptimumStatus.BEST_KNOWN, OptimumStatus.OPEN_GAP, OptimumStatus.SEARCHED, OptimumStatus.METASTABLE)
+        return self not in local

@@ -1,0 +1,107 @@
+"""The squared loss with p >= 3 factors: formulas, a search over a penalised bias, lower bounds, layers (theory: 4)."""
+
+import math
+
+import numpy as np
+
+from ufm.errors import ProblemError
+from ufm.optimum.curvature import CHEAP, curvature, variables
+from ufm.optimum.deep.bound import lower_bound
+from ufm.optimum.deep.closed_form import solve_closed_form
+from ufm.optimum.deep.factors import balanced_factors
+from ufm.optimum.deep.search import search, starts_for
+from ufm.optimum.deep.spectral import DeepProblem, DeepSolution
+from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.status import OptimumStatus
+from ufm.problem import Problem, reduce_problem
+from ufm.tolerance import roundoff
+
+METHODS = ("auto", "closed form", "search", "metastable")
+
+
+def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
+    """The global minimum of a deep linear model, proved with no bias or a free one, else with the lower bound known.
+
+    method: "auto" takes the formula, and searches over a penalised bias where no bound proves it; "closed form" and
+    "search" insist on theirs; "metastable" puts every direction on its nonzero branch as long as that exists: the local
+    optimum of networks that were trained at a smaller weight decay, or from a large start. Coexisting minima (tau at
+    the threshold) are reported as zero, with unique = False.
+    """
+    if method not in METHODS:
+        raise ProblemError("method", method, f"with p >= 3 choose one of {', '.join(METHODS)}.")
+    if problem.constraint is not None:
+        raise ProblemError("constraint", problem.constraint, "no solver for p >= 3; leave it None, or take p = 2.")
+    reduction = reduce_problem(problem)
+    reduced = DeepProblem.of(problem, reduction)
+    bound = lower_bound(reduced)
+    if method == "metastable":
+        solution, status, found_by, work = _metastable(reduced, bound)
+    else:
+        solution, found_by, work = _find(reduced, bound, method)
+        status = _status(problem, reduced, solution, bound)
+    W, H = balanced_factors(problem, solution, reduced.d)
+    H = reduction.features(H)
+    s = np.zeros(min(reduced.A.shape))
+    s[: solution.rank] = solution.s
+    decided = status is OptimumStatus.PROVED and reduced.t > 0
+    cheap = variables(problem, W, H) <= CHEAP and status is not OptimumStatus.NOT_ATTAINED
+    return finish(
+        problem,
+        W,
+        H,
+        solution.b,
+        status=status,
+        method=found_by,
+        value=solution.value,
+        lower_bound=bound,
+        singular_values=s * math.sqrt(problem.N),
+        rank=solution.rank,
+        unique=not solution.tie if decided else None,
+        curvature=curvature(problem, W, H, solution.b).least if cheap else None,
+        work=work,
+    )
+
+
+def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution, str, int]:
+    """The best point, what found it, and the starts it took."""
+    closed = solve_closed_form(reduced) if method != "search" else None
+    if method == "closed form" and closed is None:
+        raise ProblemError("method", method, "the target mean is not a singular direction here; use 'search'.")
+    if closed is not None and (method == "closed form" or not _penalised(reduced) or _meets(closed.value, bound)):
+        return closed, "closed form", 0
+    if not _penalised(reduced):
+        raise ProblemError("method", method, "the search is over a penalised bias; use 'closed form'.")
+    starts = starts_for(reduced)
+    found = search(reduced, starts)
+    if closed is not None and closed.value <= found.value + roundoff(abs(found.value), 1000):
+        return closed, f"closed form, not beaten from {starts} starts", starts
+    return found, f"search from {starts} starts", starts
+
+
+def _metastable(reduced: DeepProblem, bound: float) -> tuple[DeepSolution, OptimumStatus, str, int]:
+    """Every direction on its nonzero branch where it has one."""
+    solution = solve_closed_form(reduced, local=True)
+    if solution is None:
+        raise ProblemError(
+            "method", "metastable", "directions do not decouple here; use branches(problem, ufm.solve(problem).b)."
+        )
+    return solution, OptimumStatus.METASTABLE, "nonzero branch of every direction", 0
+
+
+def _status(problem: Problem, reduced: DeepProblem, solution: DeepSolution, bound: float) -> OptimumStatus:
+    weights = [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
+    if solution.rank > 0 and min(weights) == 0 < max(weights):
+        return OptimumStatus.NOT_ATTAINED  # zero factors take all of the product, and the others shrink for ever
+    if not _penalised(reduced):
+        return OptimumStatus.PROVED
+    return OptimumStatus.CERTIFIED if _meets(solution.value, bound) else OptimumStatus.SEARCHED
+
+
+def _penalised(reduced: DeepProblem) -> bool:
+    """Whether a bias is left to search: a weight in (0, inf), and some shrinkage."""
+    return 0 < reduced.lam_b < math.inf and reduced.t > 0
+
+
+def _meets(value: float, bound: float) -> bool:
+    """Value and bound agree to the round-off of a singular value decomposition."""
+    return value - bound <= roundoff(max(abs(value), 1e-300), 1000)
