@@ -51,9 +51,11 @@ def stationarity(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: 
     weights = problem.targets.multiplicity if H.shape[1] != problem.N else np.ones(problem.N)
     penalties = [float(lam) * layer for lam, layer in zip(problem.lam_W, W, strict=True)]
     parts = [*zip(slope.W, penalties, strict=True), (slope.H, float(problem.lam_H) * weights * H)]
-    if problem.has_bias:
-        parts.append((slope.b, float(problem.lam_b) * b))
-    return max(_relative(g, penalty, g - penalty) for g, penalty in parts)
+    relative = [_relative(g, penalty, g - penalty) for g, penalty in parts]
+    if problem.has_bias:  # the slope's own terms are the mean output and the mean target
+        penalty = float(problem.lam_b) * b
+        relative.append(_relative(slope.b, penalty, slope.b - penalty, problem.targets.mean))
+    return max(relative)
 
 
 def balance(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> float:

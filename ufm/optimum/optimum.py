@@ -67,14 +67,18 @@ class Optimum:
         norm = np.sqrt(np.diag(self.gram))
         return np.divide(self.gram, np.outer(norm, norm), out=np.zeros_like(self.gram), where=np.outer(norm, norm) > 0)
 
-    def record(self) -> Record:
-        """The observables of this optimum, with its value, bound and certificate, as a Record."""
+    def observed(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+        """Observables, value, bound and rank: arrays with the names of their dimensions."""
         targets, certificate = self.problem.targets, self.certificate
         weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
         seen = observables(self.product, self.H, self.b, targets.multiplicity, targets.columns, **weights)
         extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
-        provenance = {"method": self.method, "status": self.status.name, "work": certificate.work}
-        return Record.of("optimum", {**labelled(seen), **extra}, problem=self.problem, provenance=provenance)
+        return labelled({**seen, **extra})
+
+    def record(self) -> Record:
+        """The observables of this optimum, with its value, bound and certificate, as a Record."""
+        provenance = {"method": self.method, "status": self.status.name, "work": self.certificate.work}
+        return Record.of("optimum", self.observed(), problem=self.problem, provenance=provenance)
 
     def __repr__(self) -> str:
         return (

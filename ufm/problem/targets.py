@@ -126,7 +126,9 @@ class SampleTargets:
 Targets = ClassTargets | SampleTargets
 
 
-def classes(codes: Encoding | np.ndarray | Sequence[Sequence[float]], counts: int | Sequence[int]) -> ClassTargets:
+def classes(
+    codes: Encoding | np.ndarray | Sequence[Sequence[float]], counts: int | Sequence[int] | np.ndarray
+) -> ClassTargets:
     """Targets of a classification problem.
 
     codes: an encoding of `ufm.encodings`, or any m x K matrix with one column a class; counts: samples per class, one

@@ -9,11 +9,11 @@ import numpy as np
 
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
-_MAX_STEPS = 100
-_ARMIJO = 1e-4
-_MAX_HALVINGS = 40
-_SETTLED = 1e-12  # relative slope: b is then exact to about as much, and the gap to its square
-_CLOSED = 1e-14  # relative duality gap below which values cannot tell two points apart
+MAX_STEPS = 100
+ARMIJO = 1e-4
+MAX_HALVINGS = 40
+SETTLED = 1e-12  # relative slope: b is then exact to about as much, and the gap to its square
+CLOSED = 1e-14  # relative duality gap below which values cannot tell two points apart
 
 
 def solve_newton(problem: ShrinkageProblem) -> tuple[ShrinkageSolution, int]:
@@ -21,8 +21,8 @@ def solve_newton(problem: ShrinkageProblem) -> tuple[ShrinkageSolution, int]:
     b = problem.mean / (1 + problem.lam_b)  # exact where no mean direction survives
     point = _Point.at(problem, b)
     svds = 1
-    for _ in range(_MAX_STEPS):
-        if point.slope <= _SETTLED * point.scale:
+    for _ in range(MAX_STEPS):
+        if point.slope <= SETTLED * point.scale:
             break
         better, used = _line_search(problem, point, -point.solve_hessian(point.gradient))
         svds += used
@@ -101,16 +101,16 @@ def _line_search(problem: ShrinkageProblem, point: _Point, step: np.ndarray) -> 
 
     A closed gap says that f can fall no further, but b is first order in the slope: Newton's last steps still help it.
     """
-    if point.gap <= _CLOSED * point.value:
+    if point.gap <= CLOSED * point.value:
         candidate = _Point.at(problem, point.b + step)
         return (candidate if candidate.slope <= point.slope / 2 else None), 1
     descent, length = float(point.gradient @ step), 1.0
     noise = 8 * np.finfo(float).eps * point.value
-    for tried in range(1, _MAX_HALVINGS + 1):
+    for tried in range(1, MAX_HALVINGS + 1):
         candidate = _Point.at(problem, point.b + length * step)
-        if candidate.value <= point.value + _ARMIJO * length * descent:
+        if candidate.value <= point.value + ARMIJO * length * descent:
             return candidate, tried
         if candidate.slope <= point.slope / 2 and candidate.value <= point.value + noise:
             return candidate, tried
         length /= 2
-    return None, _MAX_HALVINGS
+    return None, MAX_HALVINGS

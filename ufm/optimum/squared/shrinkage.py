@@ -25,7 +25,7 @@ class ShrinkageProblem:
     def of(problem: Problem, reduction: Reduction) -> "ShrinkageProblem":
         """The reduced problem in mean-square units."""
         root = math.sqrt(problem.N)
-        threshold = math.sqrt(float(problem.lam_W[0])) * math.sqrt(float(problem.lam_H)) * root
+        threshold = mean_square_threshold(problem)
         return ShrinkageProblem(reduction.A / root, reduction.q / root, threshold, float(problem.lam_b))
 
     @property
@@ -60,6 +60,17 @@ class ShrinkageSolution:
         return (self.U * self.s) @ self.V.T
 
 
+def mean_square_threshold(problem: Problem) -> float:
+    """c sqrt(N): the threshold of the singular values in mean-square units."""
+    return math.sqrt(float(problem.lam_W[0])) * math.sqrt(float(problem.lam_H)) * math.sqrt(problem.N)
+
+
+def solve_at(problem: ShrinkageProblem, b: np.ndarray) -> ShrinkageSolution:
+    """The best X at this bias (m): one SVD."""
+    U, s, V, E = shrink(problem.A - np.outer(b, problem.u), problem.threshold)
+    return ShrinkageSolution(U, s, V, b, E)
+
+
 def shrink(M: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Singular-value shrinkage: (U, s, V) of the directions with s = sigma - threshold > 0, and the rest E = M - USV'.
 
@@ -78,10 +89,11 @@ def solve_closed_form(problem: ShrinkageProblem) -> ShrinkageSolution | None:
     direction is shrunk by threshold/rho (theory: section 3).
     """
     if math.isinf(problem.lam_b):
-        return ShrinkageSolution(*_with_bias(shrink(problem.A, problem.threshold), np.zeros(problem.A.shape[0])))
+        return solve_at(problem, np.zeros(problem.A.shape[0]))
     if problem.lam_b == 0:
-        return ShrinkageSolution(*_with_bias(shrink(problem.centred, problem.threshold), problem.mean))
-    if not _mean_is_singular_direction(problem):
+        U, s, V, E = shrink(problem.centred, problem.threshold)
+        return ShrinkageSolution(U, s, V, problem.mean, E)
+    if not mean_is_singular_direction(problem):
         return None
     U, s, V, E = shrink(problem.centred, problem.threshold)
     size = float(np.linalg.norm(problem.mean))
@@ -99,14 +111,7 @@ def solve_closed_form(problem: ShrinkageProblem) -> ShrinkageSolution | None:
     return ShrinkageSolution(U, s, V, b, E)
 
 
-def _with_bias(
-    shrunk: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    U, s, V, E = shrunk
-    return U, s, V, b, E
-
-
-def _mean_is_singular_direction(problem: ShrinkageProblem) -> bool:
+def mean_is_singular_direction(problem: ShrinkageProblem) -> bool:
     """Sigma_c ybar = 0, to round-off: the centred targets have no part along their mean."""
     centred, mean = problem.centred, problem.mean
     size = float(np.linalg.norm(problem.A) * np.linalg.norm(mean))  # centred carries the round-off of A

@@ -1,6 +1,8 @@
 """The squared loss at p = 2: closed form, Newton on the bias, width below the rank; certified by duality."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -15,24 +17,36 @@ from ufm.optimum.squared.symmetry import Groups, expand, expand_dual, find_group
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
-METHODS = ("auto", "closed form", "newton", "cvxpy")
+METHODS = ("auto", "closed form", "newton", "groups", "cvxpy")
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
+
+
+Engine = Callable[[ShrinkageProblem], tuple[ShrinkageSolution, str, int]]
 
 
 def solve_squared(problem: Problem, method: str) -> Optimum:
     """The global minimum for every encoding, imbalance, bias weight and regression target; method is one of METHODS."""
+    return solve_with(problem, partial(solve_wide, method=method), grouped=method != "cvxpy")
+
+
+def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Optimum:
+    """The same with any engine for the convex problem: it returns the solution, what found it, and the SVDs it took.
+
+    grouped: let the engine see the group means only, where classes are exchangeable.
+    """
     reduction = reduce_roles(problem)
     reduced = ShrinkageProblem.of(problem, reduction)
-    groups = find_groups(problem) if method != "cvxpy" else None
+    groups = find_groups(problem) if grouped else None
     if groups is not None and groups.worthwhile:
-        solution, found_by, svds, bound, E = _solve_by_groups(reduced, groups, method)
+        solution, found_by, svds, bound, E = _solve_by_groups(reduced, groups, engine)
     else:
-        solution, found_by, svds = solve_wide(reduced, method)
+        solution, found_by, svds = engine(reduced)
         bound, E = best_dual_value(reduced, solution)
     status = OptimumStatus.CERTIFIED
+    accuracy = _CVXPY_ACCURACY if found_by == "cvxpy" else 0.0
     most = min(problem.m, reduction.basis.shape[1])
     width = problem.width if problem.width is not None else most
-    rank = solution.rank if method != "cvxpy" else int(np.sum(solution.s > _CVXPY_ACCURACY * np.max(solution.s)))
+    rank = int(np.sum(solution.s > accuracy * np.max(solution.s, initial=0.0)))
     if width < rank:
         solution, proved = solve_narrow(reduced, width, solution)
         found_by, rank = f"{found_by}, then rank {width}", solution.rank
@@ -75,14 +89,14 @@ def solve_wide(reduced: ShrinkageProblem, method: str) -> tuple[ShrinkageSolutio
 
 
 def _solve_by_groups(
-    reduced: ShrinkageProblem, groups: Groups, method: str
+    reduced: ShrinkageProblem, groups: Groups, engine: Engine
 ) -> tuple[ShrinkageSolution, str, int, float, np.ndarray]:
     """The convex optimum from that of the group means: the solution, what found it, SVDs, bound and dual point."""
     threshold = reduced.threshold
     small = groups.between(threshold, reduced.lam_b)
-    between, found_by, svds = solve_wide(small, method)
+    between, found_by, svds = engine(small)
     bound, E = best_dual_value(small, between)
-    bound += within_value(groups, threshold)
+    bound += float(within_value(groups, threshold))
     return expand(groups, between, threshold), found_by, svds, bound, expand_dual(groups, E, threshold)
 
 

@@ -98,10 +98,10 @@ def expand_dual(groups: Groups, E: np.ndarray, threshold: float) -> np.ndarray:
     return full
 
 
-def within_value(groups: Groups, threshold: float) -> float:
-    """What the directions inside the groups add to the value, and to its bound: each is one shrunk number."""
-    clipped = np.minimum(groups.within, threshold)
-    return float(np.sum((groups.number - 1) * clipped * (groups.within - clipped / 2)))
+def within_value(groups: Groups, threshold: float | np.ndarray) -> np.ndarray:
+    """What the directions inside the groups add to the value, and to its bound, at each threshold."""
+    clipped = np.minimum(groups.within, np.asarray(threshold)[..., None])
+    return np.sum((groups.number - 1) * clipped * (groups.within - clipped / 2), axis=-1)
 
 
 def _indicator(groups: Groups) -> np.ndarray:
