@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
+from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.grouped import GroupedOptimum
 from ufm.optimum.optima import Optima, checked_axes, one_by_one
@@ -34,6 +35,8 @@ def solve(
     among lam_b, lam_W, lam_H: the optima on the product of the axes, in one batch where there is one (Optima).
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply.
     """
+    if problem.loss == "mse" and problem.p >= 3 and over is None and not problem.is_symbolic:
+        return solve_deep(problem, method)
     if method not in METHODS:
         raise ProblemError("method", method, f"choose one of {', '.join(METHODS)}.")
     if problem.is_symbolic:
