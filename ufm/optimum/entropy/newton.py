@@ -25,7 +25,8 @@ _MAX_INNER = 60
 _MAX_CG = 200
 _GAP = 1e-12  # relative duality gap, and ...
 _SLOPE = 1e-10  # ... residual of the optimality conditions, relative to the threshold, at which the method stops
-_GROWTH = 5.0
+_GROWTH = 10.0
+_STIFFEST = 1e6  # largest sigma relative to the first: beyond it the products lose more digits than the rounds gain
 _PATIENCE = 5  # rounds without a smaller gap
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
 _EPS = float(np.finfo(float).eps)
@@ -80,7 +81,8 @@ def solve_newton(program: EntropyProgram) -> EntropySolution:
             return candidate
         if idle >= _PATIENCE:
             break  # round-off has the last word
-        state = _State.at(program, state.point.X, state.point.b, state.ball.projection, _GROWTH * state.sigma)
+        stiffness = min(_GROWTH * state.sigma, _STIFFEST * sigma)
+        state = _State.at(program, state.point.X, state.point.b, state.ball.projection, stiffness)
         work += 1
     return best
 
@@ -215,7 +217,7 @@ def _conjugate_gradients(
 
 
 def _descend(state: _State) -> tuple[_State | None, int]:
-    """The first of the Newton steps 1, 1/2, ... to lower the Lagrangian or, within its round-off, to halve the slope."""
+    """The first of the Newton steps 1, 1/2, ... that lowers the Lagrangian or, in its round-off, halves the slope."""
     D, d = state.newton_step()
     descent = float(np.sum(D * state.by_Y)) + float(d @ state.by_b)
     noise = 16 * _EPS * max(abs(state.value), np.finfo(float).tiny)
