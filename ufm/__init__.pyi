@@ -16,6 +16,8 @@ from .measure import measure as measure
 from .optimum import GroupedOptimum as GroupedOptimum
 from .optimum import Optima as Optima
 from .optimum import Optimum as Optimum
+from .optimum import certify as certify
+from .optimum import certify_logits as certify_logits
 from .optimum import solve as solve
 from .problem import Problem as Problem
 from .problem import classes as classes

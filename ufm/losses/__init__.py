@@ -3,6 +3,7 @@
 import importlib
 import pkgutil
 from difflib import get_close_matches
+from functools import cache
 
 from ufm.errors import ProblemError
 from ufm.losses.loss import Loss
@@ -15,6 +16,7 @@ def available() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "loss")
 
 
+@cache
 def loss(name: str) -> Loss:
     """The loss of that name."""
     if name not in available():

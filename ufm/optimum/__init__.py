@@ -7,6 +7,7 @@ from ufm.optimum.grouped import GroupedOptimum
 from ufm.optimum.optima import Optima
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.solve import solve
+from ufm.optimum.squared.check import certify, certify_logits
 from ufm.optimum.status import OptimumStatus
 
 __all__ = [
@@ -18,6 +19,8 @@ __all__ = [
     "Optimum",
     "OptimumStatus",
     "branches",
+    "certify",
+    "certify_logits",
     "curvature",
     "solve",
 ]

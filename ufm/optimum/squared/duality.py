@@ -62,7 +62,7 @@ def _norm(E: np.ndarray, threshold: float) -> float:
         bound = threshold * (1 + 2 * max(E.shape) * float(np.finfo(float).eps))
         excess = E @ E.T if E.shape[0] <= E.shape[1] else E.T @ E
         np.negative(excess, out=excess)
-        excess[np.diag_indices_from(excess)] += bound**2
+        excess.flat[:: excess.shape[0] + 1] += bound**2
         try:
             np.linalg.cholesky(excess)
             return bound

@@ -62,7 +62,7 @@ class _Point:
         """H^{-1} g, H in the basis U and its complement, where it is a multiple of the identity."""
         lam_b = self.problem.lam_b
         H, ratio = hessian(self.sigma, self.v, self.problem.threshold)
-        H[np.diag_indices_from(H)] += lam_b
+        H.flat[:: H.shape[0] + 1] += lam_b
         inside = self.U.T @ g
         step = self.U @ np.linalg.solve(H, inside)
         if self.U.shape[1] < self.U.shape[0]:
@@ -83,7 +83,7 @@ def hessian(sigma: np.ndarray, v: np.ndarray, threshold: float) -> tuple[np.ndar
     np.divide(threshold, top, out=ratio[:k], where=top > 0)
     H = np.zeros((sigma.size, sigma.size))
     diagonal = outside * ratio
-    cross = threshold / np.where(top[:, None] + top > 0, top[:, None] + top, 1.0)  # half of the divided sum
+    cross = threshold / np.maximum(top[:, None] + top, np.finfo(float).tiny)  # half of the divided sum
     diagonal[:k] += cross @ v_top**2
     H[:k, :k] = -cross * v_top * v_top[:, None]
     same = np.divide(threshold - low, top[:, None] - low, out=np.zeros((k, low.size)), where=top[:, None] > low)
@@ -92,7 +92,7 @@ def hessian(sigma: np.ndarray, v: np.ndarray, threshold: float) -> tuple[np.ndar
     diagonal[k:] += v_top**2 @ (same + mixed) / 2 + float(v_low @ v_low)
     H[:k, k:] = v_top[:, None] * (same - mixed) * v_low / 2
     H[k:, :k] = H[:k, k:].T
-    H[np.diag_indices_from(H)] += diagonal
+    H.flat[:: H.shape[0] + 1] += diagonal
     return H, ratio
 
 

@@ -8,7 +8,9 @@ from ufm.errors import UfmError
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
 
-def solve_cvxpy(problem: ShrinkageProblem, solver: str = "CLARABEL") -> tuple[ShrinkageSolution, float]:
+def solve_cvxpy(
+    problem: ShrinkageProblem, solver: str = "CLARABEL", **options: float
+) -> tuple[ShrinkageSolution, float]:
     """X and b from cvxpy, and the value cvxpy claims; accurate to that solver's own tolerance, about 1e-8."""
     import cvxpy as cp
 
@@ -22,7 +24,7 @@ def solve_cvxpy(problem: ShrinkageProblem, solver: str = "CLARABEL") -> tuple[Sh
     elif problem.lam_b > 0:
         terms.append(problem.lam_b / 2 * cp.sum_squares(b))
     program = cp.Problem(cp.Minimize(cp.sum_squares(problem.A - bias - X) / 2 + sum(terms)), constraints)
-    program.solve(solver=solver)
+    program.solve(solver=solver, **options)
     if program.status not in ("optimal", "optimal_inaccurate"):
         raise UfmError(f"cvxpy with {solver} ended with {program.status!r}; use method='auto'.")
     solution = np.asarray(X.value), np.asarray(b.value)

@@ -1,0 +1,181 @@
+"""Our certified optimum against cvxpy (Clarabel, SCS) and against one SVD, in one run on one thread; writes optimum.md.
+
+Run `OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 python numerics/benchmarks/optimum.py`; some three minutes.
+"""
+
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ufm import Problem, classes, encodings
+from ufm.optimum import certify, certify_logits, solve
+from ufm.optimum.squared.referee import solve_cvxpy
+from ufm.optimum.squared.shrinkage import ShrinkageProblem
+from ufm.optimum.squared.symmetry import reduce_roles
+
+ACCURACY = {"CLARABEL": {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}, "SCS": {"eps": 1e-9}}
+
+
+def imbalanced(K: int) -> Problem:
+    """One-hot classes of K different sizes, 10000 down to 1000, a penalised bias, t_rel near 0.3: no symmetry helps."""
+    counts = np.round(np.geomspace(10_000, 1_000, K)).astype(int)
+    c = 0.3 / np.sqrt(K * counts.sum())
+    return Problem(targets=classes(encodings.one_hot(K), counts), lam_W=c, lam_H=c, lam_b=0.01)
+
+
+def cpu(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
+    """Median CPU seconds, and the last result."""
+    times, result = [], None
+    for _ in range(repeats):
+        start = time.process_time()
+        result = run()
+        times.append(time.process_time() - start)
+    return statistics.median(times), result
+
+
+def against(K: int, solver: str, goal: float, repeats: int) -> dict[str, Any]:
+    """Our whole answer against cvxpy's, compile time included."""
+    problem = imbalanced(K)
+    ours, optimum = cpu(lambda: solve(problem), 21 if K < 100 else 5)
+    reduced = ShrinkageProblem.of(problem, reduce_roles(problem))
+    theirs, (_, value) = cpu(lambda: solve_cvxpy(reduced, solver, **ACCURACY[solver]), repeats)
+    if abs(value - optimum.value) > 1e-6:
+        raise SystemExit(f"K = {K}: {solver} says {value}, we say {optimum.value}")
+    note = f"relative gap {optimum.certificate.relative_gap:.0e}; {solver} differs by {abs(value - optimum.value):.0e}"
+    return row(f"K = {K}, solve against {solver}", ours, theirs, goal, theirs / ours, note)
+
+
+def against_svd() -> list[dict[str, Any]]:
+    """K = 1000: a solve, and the check of a given point, in SVDs of the matrix they work on."""
+    problem = imbalanced(1000)
+    ours, optimum = cpu(lambda: solve(problem), 3)
+    reduced = ShrinkageProblem.of(problem, reduce_roles(problem))
+    M = reduced.A - np.outer(optimum.b, reduced.u)
+    svd, _ = cpu(lambda: np.linalg.svd(M), 3)
+    logits = optimum.logits
+    point, checked = cpu(lambda: certify(problem, optimum.W[0], optimum.H, optimum.b), 3)
+    bare, _ = cpu(lambda: certify_logits(problem, logits), 3)
+    gap = f"relative gap {optimum.certificate.relative_gap:.0e}, {optimum.certificate.work} SVDs"
+    return [
+        row("K = 1000, solve against one SVD", ours, svd, 6, ours / svd, gap, at_most=True),
+        row("K = 1000, check logits Z", bare, svd, 1, bare / svd, "value and bound", at_most=True),
+        row(
+            "K = 1000, check (W, H, b), residuals too",
+            point,
+            svd,
+            2,
+            point / svd,
+            f"relative gap {checked.relative_gap:.0e}",
+            at_most=True,
+        ),
+    ]
+
+
+def over_a_grid() -> dict[str, Any]:
+    """K = 10: 10,000 points in one call against a loop of single solves."""
+    problem = imbalanced(10)
+    axes = {"lam_b": np.geomspace(1e-3, 1e2, 100), "lam_W": np.geomspace(0.01, 10, 100) * float(problem.lam_W[0])}
+    batch, optima = cpu(lambda: solve(problem, over=axes), 3)
+    some = [problem.replace(lam_b=b, lam_W=w) for b in axes["lam_b"][::5] for w in axes["lam_W"][::5]]
+    loop, _ = cpu(lambda: [solve(one) for one in some], 1)
+    loop *= optima.value.size / len(some)
+    return row(
+        "K = 10, 10,000 points against a loop",
+        batch,
+        loop,
+        5,
+        loop / batch,
+        f"largest gap {optima.gap.max():.0e}; the loop timed on every 25th point",
+    )
+
+
+def by_groups() -> dict[str, Any]:
+    """A million classes of three sizes, targets included."""
+    counts = np.repeat([500, 100, 7], [300_000, 300_000, 400_000])
+
+    def run() -> Any:
+        targets = classes(encodings.one_hot(10**6), counts)
+        N = targets.N
+        return solve(Problem(targets=targets, lam_W=1 / N, lam_H=20 / N, lam_b=1e-4), method="groups")
+
+    ours, optimum = cpu(run, 5)
+    return row("K = 10^6 in three sizes, seconds", ours, None, 1, ours, f"gap {optimum.gap:.0e}", at_most=True)
+
+
+def row(
+    what: str, ours: float, other: float | None, goal: float, ratio: float, note: str, at_most: bool = False
+) -> dict[str, Any]:
+    """One line of the table."""
+    return {
+        "what": what,
+        "ours [s]": f"{ours:.3g}",
+        "other [s]": "" if other is None else f"{other:.3g}",
+        "ratio": f"{ratio:.3g}",
+        "goal": f"{'<=' if at_most else '>='} {goal:g}",
+        "met": "yes" if (ratio <= goal if at_most else ratio >= goal) else "**no**",
+        "note": note,
+    }
+
+
+def profile() -> str:
+    """Where a solve at K = 1000 spends its time."""
+    import cProfile
+    import io
+    import pstats
+
+    problem, profiler = imbalanced(1000), cProfile.Profile()
+    profiler.runcall(solve, problem)
+    text = io.StringIO()
+    stats = pstats.Stats(profiler, stream=text)
+    total = stats.total_tt  # pyright: ignore[reportAttributeAccessIssue]
+    lines = sorted(stats.stats.items(), key=lambda item: -item[1][2])[:8]  # pyright: ignore[reportAttributeAccessIssue]
+    return "\n".join(f"| {Path(key[0]).name}:{key[2]} | {value[2] / total:.0%} |" for key, value in lines)
+
+
+def main() -> None:
+    """Run everything and write the table next to this file."""
+    if os.environ.get("OMP_NUM_THREADS") != "1":
+        raise SystemExit("set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1: the table is of one thread.")
+    solve(imbalanced(3))
+    solve_cvxpy(ShrinkageProblem.of(imbalanced(3), reduce_roles(imbalanced(3))))  # imports are not timed
+    rows = [
+        against(10, "CLARABEL", 50, 9),
+        against(10, "SCS", 50, 9),
+        against(50, "CLARABEL", 2000, 1),
+        against(100, "SCS", 150, 3),
+        *against_svd(),
+        over_a_grid(),
+        by_groups(),
+    ]
+    names = list(rows[0])
+    table = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
+    table += [f"| {' | '.join(r[name] for name in names)} |" for r in rows]
+    versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("numpy", "scipy", "cvxpy", "clarabel", "scs"))
+    text = f"""# Certified optimum of the squared loss, p = 2
+
+Median CPU seconds on one thread of a {platform.machine()} core; Python {platform.python_version()}, {versions}.
+One-hot classes of K different sizes from 10000 down to 1000, penalised bias (lam_b = 0.01), t_rel about 0.3. cvxpy's
+times include its compilation; its solvers were asked for 1e-9. Written by `numerics/benchmarks/optimum.py`.
+
+{chr(10).join(table)}
+
+Where a solve at K = 1000 spends its time:
+
+| function | share |
+|---|---|
+{profile()}
+"""
+    Path(__file__).with_suffix(".md").write_text(text)
+    sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()
