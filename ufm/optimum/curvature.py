@@ -148,8 +148,8 @@ def _orbit(hessian: _Hessian) -> np.ndarray:
             generators[np.arange(first.size), second, first] = -1.0
         block = np.zeros((generators.shape[0], hessian.size))
         middle = at + left.size
-        block[:, at:middle] = (left @ generators).reshape(generators.shape[0], -1)
-        block[:, middle : middle + right.size] = -(generators @ right).reshape(generators.shape[0], -1)
+        block[:, at:middle] = (left @ generators).reshape(generators.shape[0], left.size)
+        block[:, middle : middle + right.size] = -(generators @ right).reshape(generators.shape[0], right.size)
         columns.append(block)
         at = middle
     tangents = np.concatenate(columns)

@@ -34,11 +34,10 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
     reduction = reduce_problem(problem)
     reduced = DeepProblem.of(problem, reduction)
     bound = lower_bound(reduced)
-    if method == "metastable":
-        solution, status, found_by, work = _metastable(reduced, bound)
-    else:
-        solution, found_by, work = _find(reduced, bound, method)
-        status = _status(problem, reduced, solution, bound)
+    solution, found_by, work = _find(reduced, bound, method)
+    status = _status(problem, reduced, solution, bound)
+    if method == "metastable" and solution.rank > _closed_form(reduced, method).rank:
+        status = OptimumStatus.METASTABLE
     W, H = balanced_factors(problem, solution, reduced.d)
     H = reduction.features(H)
     s = np.zeros(min(reduced.A.shape))
@@ -63,11 +62,13 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
 
 
 def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution, str, int]:
-    """The best point, what found it, and the starts it took."""
-    closed = solve_closed_form(reduced) if method != "search" else None
-    if method == "closed form" and closed is None:
-        raise ProblemError("method", method, "the target mean is not a singular direction here; use 'search'.")
-    if closed is not None and (method == "closed form" or not _penalised(reduced) or _meets(closed.value, bound)):
+    """The point, what found it, and the starts it took."""
+    if method == "metastable":
+        return _closed_form(reduced, method, local=True), "nonzero branch of every direction", 0
+    if method == "closed form":
+        return _closed_form(reduced, method), "closed form", 0
+    closed = solve_closed_form(reduced) if method == "auto" else None
+    if closed is not None and (not _penalised(reduced) or _meets(closed.value, bound)):
         return closed, "closed form", 0
     if not _penalised(reduced):
         raise ProblemError("method", method, "the search is over a penalised bias; use 'closed form'.")
@@ -78,14 +79,13 @@ def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution
     return found, f"search from {starts} starts", starts
 
 
-def _metastable(reduced: DeepProblem, bound: float) -> tuple[DeepSolution, OptimumStatus, str, int]:
-    """Every direction on its nonzero branch where it has one."""
-    solution = solve_closed_form(reduced, local=True)
+def _closed_form(reduced: DeepProblem, method: str, *, local: bool = False) -> DeepSolution:
+    solution = solve_closed_form(reduced, local=local)
     if solution is None:
         raise ProblemError(
-            "method", "metastable", "directions do not decouple here; use branches(problem, ufm.solve(problem).b)."
+            "method", method, "the target mean is not a singular direction here; use 'search', or branches(problem, b)."
         )
-    return solution, OptimumStatus.METASTABLE, "nonzero branch of every direction", 0
+    return solution
 
 
 def _status(problem: Problem, reduced: DeepProblem, solution: DeepSolution, bound: float) -> OptimumStatus:
