@@ -27,6 +27,12 @@ lint: .venv/ready-test
 records: .venv/ready-demo
 	$(BIN)/ufm sweep class_encoding --out numerics/records
 	$(BIN)/ufm train class_encoding --out numerics/records
+	$(BIN)/ufm solve $(PHASES) --lam-W 1 --over lam_H=5.6e-5:0.16:40 --save numerics/records/phases_p2.nc
+	$(BIN)/ufm solve $(PHASES) --lam-W 1,1 --over lam_H=2.6e-8:4e-3:40 --save numerics/records/phases_p3.nc
+	$(BIN)/ufm solve $(PHASES) --lam-W 1,1,1 --over lam_H=1.7e-11:1.4e-4:40 --save numerics/records/phases_p4.nc
+
+# Four classes of one sample: the optimum of balanced one-hot labels depends on n through t alone.
+PHASES := --classes 4 --counts 1 --lam-H 1 --over lam_b=0.02:50:40
 
 figures: .venv/ready-demo
 	$(BIN)/ufm figure --all --out figures

@@ -1,6 +1,7 @@
 """Figures from specs: `figures/<name>.toml` says what is shown, `ufm.plot` how; data come from records and formulae."""
 
 import tomllib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -8,34 +9,40 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ufm.campaign import Campaign, load_campaign
+from ufm import encodings
+from ufm.campaign import load_campaign
 from ufm.catalogue import Formula
 from ufm.errors import UfmError
-from ufm.record import stack
-from ufm.referee.witnesses import Witnesses, summon, theorem_of
+from ufm.optimum import solve
+from ufm.problem import Problem, classes
+from ufm.record import load, stack
 from ufm.share import locate
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ufm.referee.witnesses import Witnesses
+
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """One sentence that says what the figure shows, the campaign it shows, and the drawing in this module."""
+    """One sentence that says what the figure shows, the campaign or the records it shows, and a drawing below."""
 
     name: str
     sentence: str
-    campaign: str
     draw: str
+    campaign: str = ""
+    records: Sequence[str] = ()
 
 
 def specs() -> dict[str, FigureSpec]:
     """Every figure spec that comes along, by name."""
     found = sorted(locate("figures").glob("*.toml"))
-    return {path.stem: FigureSpec(path.stem, **tomllib.loads(path.read_text())) for path in found}
+    read = {path.stem: tomllib.loads(path.read_text()) for path in found}
+    return {name: FigureSpec(name, **spec) for name, spec in read.items()}
 
 
-def draw(name: str, witnesses: Witnesses | None = None) -> "Figure":
+def draw(name: str, witnesses: "Witnesses | None" = None) -> "Figure":
     """The figure of that name; from records and formulae alone unless witnesses are handed over."""
     known = specs()
     if name not in known:
@@ -43,12 +50,10 @@ def draw(name: str, witnesses: Witnesses | None = None) -> "Figure":
         raise UfmError(
             f"no figure {name!r}. " + (f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(known)}.")
         )
-    spec = known[name]
-    campaign = load_campaign(spec.campaign)
-    return _DRAWINGS[spec.draw](campaign, witnesses or summon(campaign, recorded_flows=True))
+    return _DRAWINGS[known[name].draw](known[name], witnesses)
 
 
-def save(name: str, folder: Path, witnesses: Witnesses | None = None) -> list[Path]:
+def save(name: str, folder: Path, witnesses: "Witnesses | None" = None) -> list[Path]:
     """Draw a figure and write it as SVG and PNG; returns the paths."""
     from ufm.plot.style import style
 
@@ -61,10 +66,13 @@ def save(name: str, folder: Path, witnesses: Witnesses | None = None) -> list[Pa
     return paths
 
 
-def _transition(campaign: Campaign, witnesses: Witnesses) -> "Figure":
+def _transition(spec: FigureSpec, witnesses: "Witnesses | None") -> "Figure":
     from ufm.plot.transition import transition
+    from ufm.referee.witnesses import summon, theorem_of
     from ufm.theorems.class_encoding import lam_b_star
 
+    campaign = load_campaign(spec.campaign)
+    witnesses = witnesses or summon(campaign, recorded_flows=True)
     theorem = theorem_of(campaign)
     finite = [v for v in campaign.values if np.isfinite(v)]
     grid = [*np.geomspace(min(finite), max(finite), 201), np.inf]
@@ -81,4 +89,21 @@ def _transition(campaign: Campaign, witnesses: Witnesses) -> "Figure":
     )
 
 
-_DRAWINGS = {"transition": _transition}
+def _phases(spec: FigureSpec, _: "Witnesses | None") -> "Figure":
+    """Recorded optima on grids of weights, one file a depth; and a grid over K, solved as it is drawn (p = 2)."""
+    from ufm.plot.phases import order_parameter, phases
+
+    K = np.unique(np.geomspace(2, 100, 24).round().astype(int))
+    strength = np.geomspace(5e-3, 0.7, 40)
+    columns = []
+    for count in K:
+        problem = Problem(classes(encodings.one_hot(int(count)), 1), lam_W=1.0, lam_H=1.0, lam_b=1.0)
+        columns.append(order_parameter(solve(problem, over={"lam_H": strength**2}).record()))
+    records = [load(locate("numerics", "records") / name) for name in spec.records]
+    return phases(records, K, strength, np.stack(columns, axis=1), rho=0.5)
+
+
+_DRAWINGS: dict[str, Callable[..., "Figure"]] = {
+    "transition": _transition,
+    "phases": _phases,
+}

@@ -19,6 +19,30 @@ TRel = Annotated[float | None, typer.Option("--t-rel", help="Set lam_W = t/K, la
 Loss = Annotated[str, typer.Option("--loss", help="mse or cross_entropy.")]
 Width = Annotated[int | None, typer.Option("--width", help="Feature width d; as wide as needed if left out.")]
 
+Over = Annotated[
+    list[str] | None,
+    typer.Option("--over", help="Sweep a weight: lam_b=0.01:100:40 (log-spaced) or lam_b=0,0.1,inf; may be repeated."),
+]
+
+
+def build_axes(texts: list[str]) -> dict[str, Any]:
+    """The axes of a sweep, {field: values}, from `field=low:high:count` or `field=a,b,c`."""
+    import numpy as np
+
+    axes: dict[str, Any] = {}
+    for text in texts:
+        field, equals, grid = text.partition("=")
+        if not equals:
+            raise ProblemError("--over", text, "write it as lam_b=0.01:100:40, or lam_b=0,0.1,inf.")
+        if ":" not in grid:
+            axes[field] = _numbers("--over", grid)
+            continue
+        parts = _numbers("--over", grid.replace(":", ","))
+        if len(parts) != 3 or not 0 < parts[0] <= parts[1] < float("inf") or not 1 <= parts[2] == int(parts[2]):
+            raise ProblemError("--over", text, "write the range as low:high:count with 0 < low <= high.")
+        axes[field] = np.geomspace(parts[0], parts[1], int(parts[2])).tolist()
+    return axes
+
 
 def build_problem(
     problem: Path | None,

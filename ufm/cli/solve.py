@@ -1,7 +1,7 @@
 """`ufm solve`: the certified optimum of a problem."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -21,7 +21,8 @@ def solve(
     t_rel: flags.TRel = None,
     loss: flags.Loss = "mse",
     width: flags.Width = None,
-    method: Annotated[str, typer.Option(help="auto, 'closed form', newton or cvxpy.")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, 'closed form', newton, groups or cvxpy.")] = "auto",
+    over: flags.Over = None,
     save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -34,6 +35,9 @@ def solve(
     stated = flags.build_problem(
         problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width
     )
+    if over:
+        _solve_over(stated, flags.build_axes(over), method, save, as_json)
+        return
     optimum = find_optimum(stated, method=method)
     record = optimum.record()
     if save is not None:
@@ -48,3 +52,20 @@ def solve(
     out.print(table(f"optimum by {optimum.method}", ["observable", "value"], scalars))
     singular = ", ".join(f"{s:.6g}" for s in optimum.singular_values[:12])
     out.print(f"singular values of W H: {singular}{' ...' if optimum.singular_values.size > 12 else ''}")
+
+
+def _solve_over(stated: Any, axes: dict[str, Any], method: str, save: Path | None, as_json: bool) -> None:
+    """The optima on a grid of weights: the record is the result, the summary is for the eye."""
+    from ufm.optimum import solve as find_optimum
+
+    optima = find_optimum(stated, method, over=axes)
+    if save is not None:
+        optima.record().save(save)
+    if as_json:
+        arrays = {"value": optima.value, "lower_bound": optima.lower_bound, "rank": optima.rank}
+        print_json({"problem": stated.to_dict(), "over": axes, **arrays})
+        return
+    out = console()
+    out.print(f"{stated!r}\n{optima!r}", markup=False)
+    hint = "Give --save FILE for the observables of every point."
+    out.print(hint if save is None else f"wrote {save}", markup=False)

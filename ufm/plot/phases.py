@@ -1,0 +1,106 @@
+"""Phase diagrams of balanced one-hot labels: which directions survive, in (lam_b, t) and in (K, regularisation).
+
+t is the regularisation relative to the labels, t = K n^(1/p) Lam; a centred direction survives for t below t_c(p), the
+mean direction for t below rho t_c(p) (theory: sections 3 and 4). Cells are certified optima, lines the formulae.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ufm.errors import UfmError
+from ufm.plot.style import TWO_COLUMNS, style
+from ufm.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+_NAMES = (
+    (0.5, 0.945, "nothing survives", "black"),
+    (0.2, 0.72, "simplex ETF", "white"),
+    (0.78, 0.3, "towards an\northogonal frame", "black"),
+)
+
+
+def critical_regularisation(p: int) -> float:
+    """t_c(p) = ((p-2)/(p-1))^(1-2/p)/(p-1): 1 for p = 2; above it zero is the global minimum of a direction."""
+    return ((p - 2) / (p - 1)) ** (1 - 2 / p) / (p - 1)
+
+
+def order_parameter(record: Record) -> np.ndarray:
+    """s_0/s, from 0 (simplex ETF) to 1 (orthogonal frame), NaN where the features vanish; by lam_H, then lam_b."""
+    swept = [name for name in ("lam_H", "lam_b") if name in record.values.dims]
+    s = record["singular_values_centred"].max("centred_direction").transpose(*swept).values
+    s_0 = record["singular_value_mean"].transpose(*swept).values
+    return np.divide(s_0, s, out=np.full(s.shape, np.nan), where=s > 1e-6 * np.max(s))
+
+
+def phase_diagram(ax: "Axes", record: Record) -> Any:
+    """Order parameter over (lam_b, t) from a record along lam_H and lam_b, with the analytic boundaries; the image."""
+    from matplotlib.ticker import NullFormatter
+
+    problem = record.problem
+    if problem is None:
+        raise UfmError("a phase diagram needs records with their problem.")
+    p, weights = problem.p, np.asarray(record.values.lam_H)
+    layers = float(np.prod([float(w) for w in problem.lam_W]))
+    t = problem.K * problem.classes.counts[0] ** (1 / p) * (weights * layers) ** (1 / p)
+    lam_b = np.asarray(record.values.lam_b)
+    cells = order_parameter(record)
+    image = ax.pcolormesh(lam_b, t, np.ma.masked_invalid(cells), cmap="cividis", vmin=0, vmax=1, shading="nearest")
+    t_c = critical_regularisation(p)
+    ax.axhline(t_c, color="black", linewidth=1.2)
+    fine = np.geomspace(lam_b[0], lam_b[-1], 400)
+    ax.plot(fine, t_c * fine / (1 + fine), color="#D55E00", linewidth=1.5)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.yaxis.set_minor_formatter(NullFormatter())
+    ax.set_ylim(t[0], t[-1])
+    ax.set_xlim(lam_b[0], lam_b[-1])
+    ax.set_xlabel(r"weight of the bias, $\lambda_b$")
+    ax.set_ylabel(r"regularisation, $t$")
+    return image
+
+
+def class_diagram(ax: "Axes", K: np.ndarray, strength: np.ndarray, cells: np.ndarray, rho: float) -> Any:
+    """Order parameter over (K, c sqrt(n)) at one lam_b and p = 2, with the boundaries 1/K and rho/K; the image."""
+    image = ax.pcolormesh(K, strength, np.ma.masked_invalid(cells), cmap="cividis", vmin=0, vmax=1, shading="nearest")
+    fine = np.geomspace(K[0], K[-1], 200)
+    ax.plot(fine, 1 / fine, color="black", linewidth=1.2)
+    ax.plot(fine, rho / fine, color="#D55E00", linewidth=1.5)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    ax.set_xlim(K[0], K[-1])
+    ax.set_ylim(strength[0], strength[-1])
+    ax.set_xlabel("classes, $K$")
+    ax.set_ylabel(r"regularisation, $c\sqrt{n}$")
+    return image
+
+
+def phases(records: list[Record], K: np.ndarray, strength: np.ndarray, cells: np.ndarray, rho: float) -> "Figure":
+    """The whole figure: (lam_b, t) for each record's depth, and (K, c sqrt(n)) for p = 2."""
+    from matplotlib.figure import Figure
+
+    with style():
+        figure = Figure(figsize=(TWO_COLUMNS, 5.0), layout="constrained")
+        axes = list(np.ravel(figure.subplots(2, 2)))
+        image = None
+        for ax, record, letter in zip(axes, records, "abc", strict=False):
+            image = phase_diagram(ax, record)
+            p = record.problem.p if record.problem is not None else 0
+            depth = "one linear layer" if p == 2 else f"{p - 1} linear layers"
+            ax.set_title(f"{letter}   $p = {p}$: {depth}", loc="left")
+        class_diagram(axes[3], K, strength, cells, rho)
+        axes[3].set_title(r"d   $p = 2$, $\lambda_b = 1$", loc="left")
+        for ax in axes:
+            ax.set_facecolor("0.88")
+        for x, y, name, color in _NAMES:
+            axes[0].text(x, y, name, transform=axes[0].transAxes, fontsize=7, color=color, ha="center", va="center")
+        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
+        bar.set_label("$s_0/s$: mean over centred singular value, certified optima")
+        handles = [("black", "features vanish"), ("#D55E00", "mean direction vanishes")]
+        lines = [axes[0].plot([], [], color=color, label=label)[0] for color, label in handles]
+        figure.legend(handles=lines, loc="outside upper center", ncols=2)
+    return figure
