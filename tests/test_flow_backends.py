@@ -5,7 +5,7 @@ import importlib
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -15,11 +15,15 @@ from ufm import encodings
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
 from ufm.flow import State, Status, random_start, simulate
+from ufm.flow.coordinates import Mode
 from ufm.problem import Problem, classes
 
 PROBLEMS = {
     "samples": Problem(targets=classes(encodings.one_hot(3), 7), lam_W=0.03, lam_H=0.02, lam_b=0.3, width=4),
     "span": Problem(targets=classes(encodings.one_hot(3), [2, 3, 4]), lam_W=0.03, lam_H=0.02, width=9),
+    "A": Problem(targets=classes(encodings.one_hot(3), 7), lam_W=0.02, lam_H=0.02, lam_b=0.3, width=4),
+    "S": Problem(targets=classes(encodings.one_hot(3), 7), lam_W=0.03, lam_H=0.02, lam_b=0.3, width=4),
+    "propagator": Problem(targets=classes(encodings.one_hot(3), 7), lam_W=0.03, lam_H=0.02, lam_b=0.3, width=4),
     "deep": Problem(targets=classes(encodings.simplex(3), 7), lam_W=(0.03, 0.02), lam_H=0.02, lam_b=0.0, width=4),
     "cross_entropy": Problem(
         targets=classes(encodings.one_hot(3), 7), lam_W=0.03, lam_H=0.02, lam_b=0.3, width=4, loss="cross_entropy"
@@ -47,8 +51,9 @@ def givers() -> dict[str, Any]:
 def test_backends_give_the_same_flow(name: str, backend: str) -> None:
     problem, give = PROBLEMS[name], givers()[backend]
     start = random_start(problem, 3, collapsed=name == "span")
-    ours = simulate(problem, start, t1=20.0, save=[1.0, 20.0])
-    theirs = simulate(problem, moved(start, give), t1=20.0, save=[1.0, 20.0])
+    mode = name if name in get_args(Mode) else "auto"
+    ours = simulate(problem, start, t1=20.0, save=[1.0, 20.0], mode=mode)  # pyright: ignore[reportArgumentType]
+    theirs = simulate(problem, moved(start, give), t1=20.0, save=[1.0, 20.0], mode=mode)  # pyright: ignore[reportArgumentType]
     assert type(theirs.state.H) is type(give(start.H))
     assert getattr(theirs.state.H, "device", None) == getattr(give(start.H), "device", None)
     assert (ours.steps, ours.evaluations) == (theirs.steps, theirs.evaluations)

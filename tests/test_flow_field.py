@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ufm import encodings
 from ufm.errors import ProblemError
 from ufm.flow.coordinates import Coordinates, coordinates
-from ufm.flow.state import State, balanced_start, checked, random_start
+from ufm.flow.start import balanced_start, random_start
+from ufm.flow.state import State, checked
 from ufm.problem import Problem, Targets, classes, gradient, objective, samples
 from ufm.tolerance import roundoff
 
@@ -52,7 +53,7 @@ def reference_slope(problem: Problem, state: State) -> State:
 
 
 def error_of_slope(problem: Problem, at: Coordinates, y: np.ndarray, state: State) -> float:
-    return largest_difference(at.state(at.field(y)), reference_slope(problem, state))
+    return largest_difference(at.state(at.field(y), 0.0), reference_slope(problem, state))
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)
@@ -64,7 +65,7 @@ def test_right_hand_side_is_minus_the_gradient(targets: str, weights: str, mode:
     at, y = coordinates(problem, state, "auto" if mode == "collapsed" else mode)  # pyright: ignore[reportArgumentType]
     assert at.mode == mode or targets == "regression"  # its samples are their own classes: nothing collapses
     assert (at.span is not None) == (width == 40 and weights != "deep")
-    assert largest_difference(at.state(y), state) < roundoff(4)
+    assert largest_difference(at.state(y, 0.0), state) < roundoff(4)
     assert error_of_slope(problem, at, y, state) < 1e-13
     value = float(objective(problem, state.W, state.H, state.b))
     np.testing.assert_allclose(float(at.field.loss(y)), value, rtol=1e-13)
@@ -117,7 +118,7 @@ def test_implicit_bias_solves_its_equation(weights: str) -> None:
     problem = Problem(targets=TARGETS["imbalanced"], width=5, **WEIGHTS[weights])
     at, y = coordinates(problem, start_of(problem), "auto")
     m, before = problem.m, y.copy()
-    slope = at.field(y, 7.0)
+    slope = at.field(y, 0.0, 7.0)
     assert not np.allclose(y[:m], before[:m])
     np.testing.assert_array_equal(y[m:], before[m:])
     np.testing.assert_allclose(y[:m], before[:m] + 7.0 * slope[:m], rtol=1e-13, atol=roundoff(8))
@@ -130,7 +131,7 @@ def test_exact_laws_of_the_slope(weights: str) -> None:
     problem = Problem(targets=TARGETS["imbalanced"], width=5, **WEIGHTS[weights])
     state = start_of(problem)
     at, y = coordinates(problem, state, "full")
-    slope = at.state(at.field(y))
+    slope = at.state(at.field(y), 0.0)
     W, dW, H, dH = state.W[-1], slope.W[-1], state.H, slope.H
     left = dW.T @ W + W.T @ dW - dH @ H.T - H @ dH.T
     lam_W, lam_H = problem.lam_W[-1], problem.lam_H

@@ -10,7 +10,8 @@ from ufm import encodings
 from ufm.errors import ProblemError
 from ufm.flow.coordinates import coordinates
 from ufm.flow.integrators import Tableau, available, integrator
-from ufm.flow.state import checked, random_start
+from ufm.flow.start import random_start
+from ufm.flow.state import checked
 from ufm.flow.step import stepper
 from ufm.problem import Problem, classes
 from ufm.tolerance import roundoff
@@ -75,7 +76,7 @@ def error_after(tableau: Tableau, steps: int, reference: np.ndarray, t: float = 
     at, y = small_flow(bias=True)
     step = stepper(at.field, tableau, y)
     for _ in range(steps):
-        y, _, _ = step(y, at.field(y), t / steps)
+        y, _, _ = step(0.0, y, at.field(y), t / steps)
     return float(np.linalg.norm(y - reference))
 
 
@@ -84,7 +85,7 @@ def reference() -> np.ndarray:
     at, y = small_flow(bias=True)
     step = stepper(at.field, integrator("dopri8"), y)
     for _ in range(400):
-        y, _, _ = step(y, at.field(y), 4.0 / 400)
+        y, _, _ = step(0.0, y, at.field(y), 4.0 / 400)
     return y
 
 

@@ -2,7 +2,8 @@
 
 from ufm.flow.driver import Progress
 from ufm.flow.simulate import Flow, Path, simulate
-from ufm.flow.state import State, balanced_start, random_start
+from ufm.flow.start import balanced_start, random_start
+from ufm.flow.state import State
 from ufm.flow.status import Status
 
 __all__ = ["Flow", "Path", "Progress", "State", "Status", "balanced_start", "random_start", "simulate"]

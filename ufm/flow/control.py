@@ -3,32 +3,18 @@
 import math
 from dataclasses import dataclass
 
-from ufm.arrays import Array
-from ufm.flow.field import Field
+from ufm.flow.field import Norms
 from ufm.flow.integrators import Tableau
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 MARGIN = 1.1  # power iteration underestimates the fastest rate by a little
-
-Norms = tuple[float, float]
-
-
-def norm(x: Array) -> float:
-    """Euclidean norm of a flat array, as a number."""
-    return math.sqrt(float(x @ x))
-
-
-def norms(field: Field, y: Array) -> Norms:
-    """Norms of the classifier (with b) and of the features in the flat state."""
-    cut = field.classifier.stop
-    return norm(y[:cut]), norm(y[cut:])
 
 
 @dataclass(frozen=True)
 class Control:
     """PI control of the error of a step, relative to the norms of the classifier and of the features.
 
-    No rotation changes these norms: reduced and full flows take the same steps.
+    No rotation changes these norms: full flows and those reduced to columns take the same steps.
     """
 
     tableau: Tableau

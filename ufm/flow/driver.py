@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ufm.arrays import Array
-from ufm.flow.control import Control, Norms, norm, norms
+from ufm.flow.control import Control
+from ufm.flow.field import Norms, norm
 from ufm.flow.saver import Saver
 from ufm.flow.spectrum import fastest_rate
 from ufm.flow.status import Status
@@ -100,9 +101,9 @@ class _Loop:
     def begin(self) -> Status | None:
         """Slope, first step length and fastest rate at t = 0; a status if there is nothing to do."""
         right_hand_side = self.stepper.field
-        self.slope, self.norms = right_hand_side(self.y), norms(right_hand_side, self.y)
+        self.slope, self.norms = right_hand_side(self.y, 0.0), right_hand_side.norms(self.y, 0.0)
         self.error, self.evaluations = self.slope, 1
-        gradient = norm(self.slope)
+        gradient = right_hand_side.gradient_norm(self.y, self.slope, 0.0)
         self.decay.add(0.0, gradient)
         self.saver.take(0.0, self.y)
         if not math.isfinite(gradient):
@@ -120,20 +121,21 @@ class _Loop:
         hits = self.t + h >= stop * (1 - 4 * self.rest.eps)
         trial = stop - self.t if hits else h if self.t + 2 * h < stop else (stop - self.t) / 2
         right_hand_side = self.stepper.field
-        y, error, slope = self.stepper(self.y, self.slope, trial)
+        y, error, slope = self.stepper(self.t, self.y, self.slope, trial)
         self.evaluations += self.stepper.evaluations
-        new_norms = norms(right_hand_side, y)
-        size = self.control.size(norms(right_hand_side, error), self.norms, new_norms)
+        t = stop if hits else self.t + trial
+        new_norms = right_hand_side.norms(y, t)
+        size = self.control.size(right_hand_side.error_norms(error), self.norms, new_norms)
         if size > 1:
             self.rejected, self.h = self.rejected + 1, self.control.shrunk(trial, size)
             return False
         if slope is None:
-            slope, self.evaluations = right_hand_side(y), self.evaluations + 1
+            slope, self.evaluations = right_hand_side(y, t), self.evaluations + 1
         grown = self.control.grown(trial, size, self.size)
         self.h = max(grown, h) if trial < h else grown  # a step cut short to hit a time says little about the next
-        self.t, self.y, self.slope, self.norms = stop if hits else self.t + trial, y, slope, new_norms
+        self.t, self.y, self.slope, self.norms = t, y, slope, new_norms
         self.size, self.error, self.steps = size, error, self.steps + 1
-        self.decay.add(self.t, norm(slope))
+        self.decay.add(t, right_hand_side.gradient_norm(y, slope, t))
         if self.t >= self.saver.next_time:
             self.saver.take(self.t, self.y)
         return True
@@ -172,6 +174,12 @@ class _Loop:
     def _measure_fastest(self, iterations: int) -> None:
         implicit = self.stepper.implicit is not None
         self.fastest = fastest_rate(
-            self.stepper.field, self.y, self.slope, self.error, implicit_bias=implicit, iterations=iterations
+            self.stepper.field,
+            self.t,
+            self.y,
+            self.slope,
+            self.error,
+            implicit_bias=implicit,
+            iterations=iterations,
         )
         self.evaluations += iterations

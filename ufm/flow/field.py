@@ -1,47 +1,69 @@
-"""The right-hand side of the flow on one flat vector, d/dt (b, W_{p-1}, .., W_1, H') = -grad L.
+"""The right-hand side of the flow on one flat vector, d/dt (b, W_{p-1}, .., W_1, H', ...) = -grad L.
 
 L is written in r columns, each with a target column and the root of its multiplicity,
     L = 1/N sum_j q_j^2 loss(P H e_j / q_j + b, T e_j) + decay,    P = W_{p-1}..W_1,
 with H scaled so that its squared norm is that of all N samples' features: the flow of H is then plain gradient flow
 in these coordinates. For the squared loss T e_j q_j = A e_j, and q_j = 0 is allowed: such columns see no target.
+Columns that see none may enter through B = N S, the sum of their squares, alone: carried along (`Scatter`) or known by
+a law (`Law`), see `ufm.flow.within`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 
-from ufm.arrays import Array, Namespace, array_namespace
+import numpy as np
+
+from ufm.arrays import Array, Namespace, array_namespace, to_numpy
+from ufm.flow.within import Law, Scatter, unseen_gradient
 from ufm.losses import loss as find_loss
 from ufm.problem import Problem
+
+Norms = tuple[float, float]
+
+
+def norm(x: Array) -> float:
+    """Euclidean norm of a flat array, as a number."""
+    return math.sqrt(float(x @ x))
 
 
 @dataclass(frozen=True, eq=False)
 class Field:
     """dy/dt and L of the flat state; `bias_rate` is 1 + lam_b where db/dt is linear in b (squared loss), else None.
 
-    shapes: of W_{p-1}, .., W_1 and H' (r x d); m: length of b, 0 without one.
+    shapes: of W_{p-1}, .., W_1 and H' (r x d); m: length of b, 0 without one; within: how B is known, None for B = 0.
     """
 
     xp: Namespace
+    N: int
     m: int
     shapes: tuple[tuple[int, int], ...]
     decay: Array
+    lam_H: float
     bias_rate: float | None
     residual: Callable[[Array, Array], Array]  # P H, b -> E = dL/d(P H), m x r
     bias_drift: Callable[[Array], Array]  # P H -> -db/dt at b = 0
     bias_slope: Callable[[Array], Array]  # E -> E q
     data_loss: Callable[[Array, Array], Array]
+    pull: Callable[[Array, Array], Array]  # H', b -> (b q' - A) H', m x d
+    within: Law | Scatter | None = None
+
+    @property
+    def seen(self) -> int:
+        """Length of (b, W, H') in the flat state; behind it lies what `within` carries."""
+        return self.m + sum(rows * columns for rows, columns in self.shapes)
 
     @property
     def size(self) -> int:
         """Length of the flat state."""
-        return self.m + sum(rows * columns for rows, columns in self.shapes)
+        return self.seen + (self.within.size if self.within is not None else 0)
 
     @property
     def classifier(self) -> slice:
-        """Where b and the layers lie in the flat state; the rest is H'."""
+        """Where b and the layers lie in the flat state; the rest is H' and what belongs to it."""
         rows, columns = self.shapes[-1]
-        return slice(0, self.size - rows * columns)
+        return slice(0, self.seen - rows * columns)
 
     def unpack(self, y: Array) -> tuple[Array, list[Array], Array]:
         """b, the layers (last first) and H' (r x d)."""
@@ -51,13 +73,14 @@ class Field:
             at += rows * columns
         return y[: self.m], parts[:-1], parts[-1]
 
-    def pack(self, b: Array, W: list[Array], Ht: Array) -> Array:
-        """The inverse of `unpack`."""
+    def pack(self, b: Array, W: list[Array], Ht: Array, behind: Array | None = None) -> Array:
+        """The inverse of `unpack`; `behind` is what `within` carries."""
         flat = [self.xp.reshape(part, (-1,)) for part in (*W, Ht)]
-        return self.xp.concat([b, *flat] if self.m else flat)
+        flat = [b, *flat] if self.m else flat
+        return self.xp.concat(flat if behind is None else [*flat, behind])
 
-    def __call__(self, y: Array, implicit: float = 0.0) -> Array:
-        """The right-hand side dy/dt.
+    def __call__(self, y: Array, t: float = 0.0, implicit: float = 0.0) -> Array:
+        """The right-hand side dy/dt at time t.
 
         With implicit = h gamma > 0 the bias in y is first replaced, in place, by the b that solves
         b = (the bias in y) + h gamma db/dt(b): one scalar division, because db/dt is linear in b.
@@ -66,24 +89,74 @@ class Field:
         above = [W[0]]
         for layer in W[1:]:
             above.append(above[-1] @ layer)
-        PH = above[-1] @ Ht.T
+        P = above[-1]
+        PH = P @ Ht.T
         if implicit and self.bias_rate is not None:
             b = (b - implicit * self.bias_drift(PH)) / (1 + implicit * self.bias_rate)
             y[: self.m] = b
-        E = self.residual(PH, b)
-        dW, below = [], Ht.T
-        for l in range(len(W) - 1, -1, -1):
-            upper = E if l == 0 else above[l - 1].T @ E
-            dW.append(upper @ below.T)
-            if l:
-                below = W[l] @ below
-        slope = self.pack(self.bias_slope(E) if self.m else b, dW[::-1], E.T @ above[-1])
+        E, behind = self.residual(PH, b), None
+        if self.within is None:
+            by_P = E @ Ht
+        elif isinstance(self.within, Law):
+            by_P = (self.pull(Ht, b) + self.within.gram_pull(P, t)) / self.N
+        else:
+            pulled, behind = self.within.slope(y[self.seen :], P, self.N)
+            by_P = E @ Ht + pulled
+        dW, below = [by_P], None
+        for l in range(len(W) - 1, 0, -1):  # dL/dW_l = (layers above)' dL/dP (layers below)'
+            below = W[l] if below is None else W[l] @ below
+            dW.append(by_P @ below.T)
+        dW = [dw if l == 0 else above[l - 1].T @ dw for l, dw in enumerate(dW[::-1])]
+        slope = self.pack(self.bias_slope(E) if self.m else b, dW, E.T @ P, behind)
         return -(slope + self.decay * y)
 
-    def loss(self, y: Array) -> Array:
-        """L, a 0-d array."""
+    def loss(self, y: Array, t: float = 0.0) -> float:
+        """L at time t."""
         b, W, Ht = self.unpack(y)
-        return self.data_loss(reduce(self.xp.matmul, W) @ Ht.T, b) + self.xp.sum(self.decay * y**2) / 2
+        P, seen = reduce(self.xp.matmul, W), self.seen
+        PH = P @ Ht.T
+        value = float(self.data_loss(PH, b) + self.xp.sum(self.decay[:seen] * y[:seen] ** 2) / 2)
+        if self.within is None:
+            return value
+        pulled, trace = self.unseen(P, Ht, PH, y, t)
+        return value + float(self.xp.sum(P * pulled)) / (2 * self.N) + self.lam_H * trace / 2
+
+    def unseen(self, P: Array, Ht: Array, PH: Array, y: Array, t: float) -> tuple[Array, float]:
+        """P B (m x d) and tr B."""
+        if isinstance(self.within, Law):
+            return self.within.gram_pull(P, t) - PH @ Ht, self.within.trace(P, Ht, t)
+        if self.within is None:
+            return self.xp.zeros_like(P), 0.0
+        carried = y[self.seen :]
+        return P @ self.within.matrix(carried), self.within.trace(carried)
+
+    def norms(self, y: Array, t: float) -> Norms:
+        """Norms of the classifier (with b) and of the features of all samples."""
+        cut = self.classifier.stop
+        first, second = norm(y[:cut]), norm(y[cut : self.seen])
+        if self.within is None:
+            return first, second
+        _, W, Ht = self.unpack(y)
+        trace = self.within.trace(W[-1], Ht, t) if isinstance(self.within, Law) else self.within.trace(y[self.seen :])
+        return first, math.hypot(second, math.sqrt(trace)) if math.isfinite(trace) else math.inf
+
+    def error_norms(self, error: Array) -> Norms:
+        """The same of a difference of two states; what `within` carries is scaled to count as features."""
+        cut = self.classifier.stop
+        return norm(error[:cut]), norm(error[cut:])
+
+    def gradient_norm(self, y: Array, slope: Array, t: float) -> float:
+        """||grad L|| over W, b and all samples, given dy/dt; with a `Law` a bound where cancellation would show."""
+        if self.within is None:
+            return norm(slope)
+        _, W, Ht = self.unpack(y)
+        P = reduce(self.xp.matmul, W)
+        pulled, trace = self.unseen(P, Ht, P @ Ht.T, y, t)
+        rest = unseen_gradient(P, pulled, trace, self.N, self.lam_H)
+        if isinstance(self.within, Law):
+            gram = norm(self.xp.reshape(P @ P.T, (-1,)))  # >= the largest eigenvalue of P'P
+            rest = min(rest, (gram / self.N + self.lam_H) * math.sqrt(self.within.trace_bound(t)))
+        return math.hypot(norm(slope[: self.seen]), rest)
 
 
 def _squared(xp: Namespace, A: Array, q: Array, N: int, has_bias: bool) -> dict[str, Callable[..., Array]]:
@@ -104,7 +177,37 @@ def _squared(xp: Namespace, A: Array, q: Array, N: int, has_bias: bool) -> dict[
         "bias_drift": lambda PH: (PH - A) @ scaled_q,
         "bias_slope": lambda E: E @ q,
         "data_loss": data_loss,
+        "pull": _pull(A, q, has_bias),
     }
+
+
+def _pull(A: Array, q: Array, has_bias: bool) -> Callable[[Array, Array], Array]:
+    """(H', b) -> (b q' - A) H', without a matrix product where A = diag(a) + u q' (one-hot, simplex)."""
+    parts = diagonal_and_mean(to_numpy(A), to_numpy(q))
+    if parts is None:
+        return lambda Ht, b: (b[:, None] * q - A) @ Ht if has_bias else -(A @ Ht)
+    xp, place = array_namespace(A), {"dtype": A.dtype, "device": getattr(A, "device", None)}
+    a, u = (xp.asarray(part.tolist(), **place) for part in parts)
+    if not has_bias and not np.any(parts[1]):
+        return lambda Ht, b: -(a[:, None] * Ht)
+
+    def pull(Ht: Array, b: Array) -> Array:
+        shift = b - u if has_bias else -u
+        return shift[:, None] * (q @ Ht) - a[:, None] * Ht
+
+    return pull
+
+
+def diagonal_and_mean(A: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(a, u) with A = diag(a) + u q' exactly, or None."""
+    m, r = A.shape
+    if m != r or np.any(q == 0) or m < 3:
+        return None
+    u = A[range(m), [1, *[0] * (m - 1)]] / q[[1, *[0] * (m - 1)]]
+    rest = A - u[:, None] * q
+    a = np.diagonal(rest).copy()
+    off = np.abs(rest - np.diag(a)).max()
+    return (a, u) if off <= 4 * np.finfo(A.dtype).eps * np.abs(A).max() else None
 
 
 def _general(xp: Namespace, problem: Problem, T: Array, q: Array) -> dict[str, Callable[..., Array]]:
@@ -114,18 +217,21 @@ def _general(xp: Namespace, problem: Problem, T: Array, q: Array) -> dict[str, C
     def logits(PH: Array, b: Array) -> Array:
         return PH / q + b[:, None] if has_bias else PH / q
 
-    def unavailable(PH: Array) -> Array:
-        raise NotImplementedError("the bias of this loss is not linear")
+    def unavailable(*_: Array) -> Array:
+        raise NotImplementedError("this loss is not quadratic")
 
     return {
         "residual": lambda PH, b: loss.slope(logits(PH, b), T) * weight,
         "bias_drift": unavailable,
         "bias_slope": lambda E: E @ q,
         "data_loss": lambda PH, b: xp.sum(loss.value(logits(PH, b), T) * (q * weight)),
+        "pull": unavailable,
     }
 
 
-def field_of(problem: Problem, shapes: tuple[tuple[int, int], ...], A: Array, q: Array) -> Field:
+def field_of(
+    problem: Problem, shapes: tuple[tuple[int, int], ...], A: Array, q: Array, within: Law | Scatter | None = None
+) -> Field:
     """The field of a problem on arrays of these shapes; A (m x r) is T diag(q), with q (r) as in the module's text."""
     xp = array_namespace(A, q)
     has_bias, place = problem.has_bias, {"dtype": A.dtype, "device": getattr(A, "device", None)}
@@ -133,13 +239,18 @@ def field_of(problem: Problem, shapes: tuple[tuple[int, int], ...], A: Array, q:
     decay = [xp.full((r * c,), lam, **place) for (r, c), lam in zip(shapes, weights, strict=True)]
     if has_bias:
         decay = [xp.full((problem.m,), float(problem.lam_b), **place), *decay]
+    if isinstance(within, Scatter):
+        decay += [xp.full((size,), rate * weights[-1], **place) for size, rate in within.decays]
     linear = problem.loss == "mse"
     functions = _squared(xp, A, q, problem.N, has_bias) if linear else _general(xp, problem, A / q, q)
     return Field(
         xp,
+        problem.N,
         problem.m if has_bias else 0,
         shapes,
         xp.concat(decay),
+        weights[-1],
         1 + float(problem.lam_b) if has_bias and linear else None,
         **functions,
+        within=within,
     )

@@ -17,7 +17,8 @@ from ufm.flow.integrators import integrator as find_integrator
 from ufm.flow.observed import observed, stacked
 from ufm.flow.saver import saver_of
 from ufm.flow.spectrum import fastest_rate
-from ufm.flow.state import Seed, State, checked, on_backend, random_start
+from ufm.flow.start import Seed, random_start
+from ufm.flow.state import State, checked, on_backend
 from ufm.flow.status import Status
 from ufm.flow.steady import Rest
 from ufm.flow.step import stepper
@@ -41,11 +42,13 @@ class Path:
 
     def state(self, i: int) -> State:
         """The full state at t[i]."""
-        return self._coordinates.state(self._states[i])
+        return self._coordinates.state(self._states[i], float(self.t[i]))
 
     def record(self) -> Record:
         """Every observable along the dimension `t`."""
-        rows = [observed(self.problem, self._coordinates, y) for y in self._states]
+        rows = [
+            observed(self.problem, self._coordinates, y, float(t)) for t, y in zip(self.t, self._states, strict=True)
+        ]
         return Record.of(
             "flow",
             stacked(rows),
@@ -86,7 +89,7 @@ class Flow:
 
     def record(self) -> Record:
         """The observables at the end, with their time, as a Record; errors: second order for the value."""
-        seen = observed(self.problem, self._coordinates, self._y)
+        seen = observed(self.problem, self._coordinates, self._y, self.t)
         errors = {"value": self.gradient_norm * self.distance / 2} if self.distance is not None else {}
         return Record.of(
             "flow",
@@ -128,7 +131,10 @@ def simulate(
     state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is, squared loss; explicit
     otherwise) or a name of `ufm.flow.integrators`. save: times, all of which are reached, or how many log-spaced ones
     from 0 to the end (at most, without t1).
-    mode: "auto" takes the smallest coordinates that lose nothing; "full", "samples", "collapsed" insist.
+    mode: "auto" takes the smallest coordinates that lose nothing of the start: all samples come back where it gave
+    them, and S where it gave S ("A" if lam_W = lam_H and p = 2, else "S"); a seed draws all samples up to 2^22 numbers,
+    and S beyond (see `random_start`). "full", "collapsed", "samples", "A", "S", "propagator" insist: see
+    `ufm.flow.coordinates`.
     backend: "auto" is that of the start's arrays, or for a seed CuPy where a device answers, else NumPy.
     progress: called with a Progress every few steps.
 
@@ -162,7 +168,7 @@ def simulate(
     return Flow(
         problem,
         run.t,
-        at.state(run.y),
+        at.state(run.y, run.t),
         run.status,
         path,
         run.gradient_norm,
@@ -188,8 +194,8 @@ def _start(problem: Problem, start: Any, backend: Backend) -> tuple[State, int |
 @np.errstate(over="ignore", invalid="ignore")
 def _time_scale(at: Coordinates, y: Array) -> float:
     """1 / the fastest rate at the start, or 1 where there is none."""
-    slope = at.field(y)
-    return 1 / (fastest_rate(at.field, y, slope, slope, implicit_bias=False, iterations=4) or 1.0)
+    slope = at.field(y, 0.0)
+    return 1 / (fastest_rate(at.field, 0.0, y, slope, slope, implicit_bias=False, iterations=4) or 1.0)
 
 
 def _floating(state: State) -> State:
@@ -197,14 +203,14 @@ def _floating(state: State) -> State:
 
     def give(x: Any) -> Any:
         x = x.detach() if hasattr(x, "detach") else x  # a network's parameters: the flow needs no autograd
-        if x is None or (hasattr(x, "dtype") and "float" in str(x.dtype)):
+        if hasattr(x, "dtype") and "float" in str(x.dtype):
             return x
         try:
             return np.asarray(x, dtype=float)
         except (TypeError, ValueError):
             raise ProblemError("start", x, "give arrays of numbers.") from None
 
-    return State(tuple(map(give, state.W)), give(state.H), give(state.b))
+    return state.each(give)
 
 
 def _check_tolerances(state: State, t1: Any, rtol: float, atol: float | None, gtol: float, max_steps: int) -> float:

@@ -6,11 +6,13 @@ from ufm.arrays import Array
 from ufm.flow.field import Field
 
 
-def fastest_rate(field: Field, y: Array, slope: Array, v: Array, *, implicit_bias: bool, iterations: int) -> float:
+def fastest_rate(
+    field: Field, t: float, y: Array, slope: Array, v: Array, *, implicit_bias: bool, iterations: int
+) -> float:
     """The largest |rate| by so many power iterations on v, a slight underestimate; with implicit_bias at fixed bias.
 
-    slope: dy/dt at y. Differences of the right-hand side replace the Jacobian: half the digits, one is enough. A step's
-    error estimate is the best v, since it is where the fast modes show; and it makes the answer the same in all
+    slope: dy/dt at (t, y). Differences of the right-hand side replace the Jacobian: half the digits, one is enough. A
+    step's error estimate is the best v, since it is where the fast modes show; and it makes the answer the same in all
     coordinates.
     """
     xp, held = field.xp, slice(0, field.m)
@@ -23,7 +25,7 @@ def fastest_rate(field: Field, y: Array, slope: Array, v: Array, *, implicit_bia
         size = math.sqrt(float(v @ v))
         if not size > 0 or not math.isfinite(size):
             return rate
-        v = (field(y + (tiny / size) * v) - slope) / tiny
+        v = (field(y + (tiny / size) * v, t) - slope) / tiny
         if implicit_bias:
             v[held] = 0.0
         rate = max(rate, math.sqrt(float(v @ v)))

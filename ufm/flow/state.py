@@ -1,30 +1,31 @@
-"""A point of the flow, and the starts: random, collapsed, balanced, or a user's own arrays."""
+"""A point of the flow, and whether a user's arrays are one."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
 from ufm.arrays import Array, Namespace, array_namespace, to_numpy
 from ufm.errors import ProblemError
 from ufm.problem import Problem
-
-__all__ = ["State", "balanced_start", "random_start"]
-
-Seed = int | np.random.Generator
+from ufm.problem.targets import ClassTargets
 
 
 @dataclass(frozen=True, eq=False)
 class State:
     """W (layers, last first; m x d for one), H (d x N, or d x K: one column for all samples of a class), b (m or None).
 
+    S: the within-class covariance Hw Hw'/N (d x d), or None. With it the N samples themselves are not kept, and H holds
+    the class means (d x K). For regression S is that of what the targets do not see of H, and H what they see, d x r in
+    the basis of `ufm.problem.reduce_problem(problem)`, whose `features(H)` are d x N.
     Arrays of one backend, all on one device. A single matrix is accepted for W.
     """
 
     W: Array | tuple[Array, ...]  # always the tuple once made
     H: Array
     b: Array = None
+    S: Array = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "W", tuple(self.W) if isinstance(self.W, tuple | list) else (self.W,))
@@ -39,49 +40,23 @@ class State:
         targets = problem.classes
         if self.H.shape[1] == targets.K != targets.N:
             return self.H
-        xp = array_namespace(self.H)
-        pick = np.repeat(np.eye(targets.K) / targets.counts, targets.counts, axis=1)
-        return self.H @ device_array(xp, pick.T, self.H)
+        xp, ends = array_namespace(self.H), np.cumsum(targets.counts).tolist()
+        if targets.balanced:
+            return xp.mean(xp.reshape(self.H, (self.H.shape[0], targets.K, -1)), axis=2)
+        return xp.stack([xp.mean(self.H[:, i:j], axis=1) for i, j in zip([0, *ends], ends, strict=False)], axis=1)
+
+    def each(self, give: Callable[[Array], Array]) -> "State":
+        """The same state with every array passed through a function."""
+        b, S = (None if x is None else give(x) for x in (self.b, self.S))
+        return State(tuple(map(give, self.W)), give(self.H), b, S)
 
     def numpy(self) -> "State":
         """The same state as NumPy arrays on the host."""
-        return State(tuple(map(to_numpy, self.W)), to_numpy(self.H), None if self.b is None else to_numpy(self.b))
+        return self.each(to_numpy)
 
     def __repr__(self) -> str:
         shapes = ", ".join("x".join(map(str, layer.shape)) for layer in self.W)
-        return f"State(W {shapes}; H {'x'.join(map(str, self.H.shape))})"
-
-
-def random_start(problem: Problem, seed: Seed, *, scale: float = 1.0, collapsed: bool = False) -> State:
-    """W_l and H with independent entries N(0, scale^2/d), b = 0, drawn in that order from the seed's generator.
-
-    collapsed: d x K class means with the same law, shared by all samples of a class. d is the problem's width, or the
-    classifier's rows and the means' columns together, which no start can outgrow.
-    """
-    if not np.isfinite(scale) or scale < 0:
-        raise ProblemError("scale", scale, "give a finite number >= 0.")
-    rng, d = _generator(seed), _width(problem)
-    columns = problem.targets.columns.shape[1] if collapsed else problem.N
-    rows = [problem.m, *[d] * (problem.p - 2)]
-    W = tuple(scale * rng.standard_normal((r, d)) / np.sqrt(d) for r in rows)
-    return State(W, scale * rng.standard_normal((d, columns)) / np.sqrt(d), np.zeros(problem.m))
-
-
-def balanced_start(problem: Problem, seed: Seed, *, scale: float = 1.0) -> State:
-    """A collapsed random start with W'W = HH' (lam_W = lam_H keeps it so), p = 2, and W along the targets' own axes.
-
-    W = scale R' and Hbar = scale R' V' diag(n_k)^(-1/2) with R semi-orthogonal: W Hbar overlaps positively with the
-    targets, so that no mode has to pass a saddle.
-    """
-    if problem.p != 2:
-        raise ProblemError("p", problem.p, "a balanced start is defined for p = 2; use random_start.")
-    root = np.sqrt(problem.targets.multiplicity)
-    U, _, Vt = np.linalg.svd(problem.targets.columns * root, full_matrices=False)
-    d, r = _width(problem), U.shape[1]
-    if d < r:
-        raise ProblemError("width", d, f"a balanced start needs at least min(m, K) = {r}.")
-    R = np.linalg.qr(_generator(seed).standard_normal((d, r)))[0]
-    return State((scale * U @ R.T,), scale * (R @ Vt) / root, np.zeros(problem.m))
+        return f"State(W {shapes}; H {'x'.join(map(str, self.H.shape))}{'' if self.S is None else ', S'})"
 
 
 def checked(problem: Problem, start: State) -> State:
@@ -101,23 +76,57 @@ def checked(problem: Problem, start: State) -> State:
             "start.H", tuple(start.H.shape), f"this is its shape; the problem's width is {problem.width}."
         )
     columns = problem.targets.columns.shape[1]
-    if start.H.shape[1] not in (columns, problem.N):
+    if start.S is not None:
+        _check_covariance(problem, start)
+    elif start.H.shape[1] not in (columns, problem.N):
         wanted = f"N = {problem.N}" if columns == problem.N else f"N = {problem.N} or K = {columns}"
         raise ProblemError("start.H", tuple(start.H.shape), f"this is its shape; it needs {wanted} columns.")
     if start.b is not None and tuple(start.b.shape) != (problem.m,):
         raise ProblemError("start.b", tuple(start.b.shape), f"this is its shape; give {problem.m} numbers, or None.")
     try:
-        xp = array_namespace(*start.W, start.H, start.b)
+        xp = array_namespace(*start.W, start.H, start.b, start.S)
     except TypeError:
-        kinds = sorted({type(x).__module__ for x in (*start.W, start.H, start.b) if x is not None})
+        kinds = sorted({type(x).__module__ for x in (*start.W, start.H, start.b, start.S) if x is not None})
         raise ProblemError("start", ", ".join(kinds), "give W, H and b as arrays of one backend.") from None
     b = start.b if start.b is not None else device_array(xp, np.zeros(problem.m), start.H)
-    for name, array in [("W", layer) for layer in start.W] + [("H", start.H), ("b", b)]:
-        if not bool(xp.all(xp.isfinite(array))):
+    for name, array in [("W", layer) for layer in start.W] + [("H", start.H), ("b", b), ("S", start.S)]:
+        if array is not None and not bool(xp.all(xp.isfinite(array))):
             raise ProblemError(f"start.{name}", "NaN or inf", "every entry must be a finite number.")
     if not problem.has_bias and bool(xp.any(b != 0)):
         raise ProblemError("start.b", b, "lam_b = inf means no bias; give zeros or None.")
-    return State(start.W, start.H, b)
+    if start.S is not None:
+        _check_psd(to_numpy(start.S))
+    return State(start.W, start.H, b, start.S)
+
+
+def seen_columns(problem: Problem) -> int:
+    """How many columns hold what the squared loss sees of H: K for classes, at most m + 1 for regression."""
+    if isinstance(problem.targets, ClassTargets):
+        return problem.K
+    return min(problem.m + 1, problem.N)
+
+
+def _check_covariance(problem: Problem, start: State) -> None:
+    """Shapes, and the losses that a covariance says enough to."""
+    if problem.loss != "mse":
+        raise ProblemError("start.S", problem.loss, "this loss moves every sample by itself; give all of H, d x N.")
+    d, columns = start.H.shape[0], seen_columns(problem)
+    if tuple(getattr(start.S, "shape", ())) != (d, d):
+        shape = tuple(getattr(start.S, "shape", ()))
+        raise ProblemError("start.S", shape, f"this is its shape; a covariance of {d} features is {d} x {d}.")
+    if start.H.shape[1] != columns:
+        what = "class means" if isinstance(problem.targets, ClassTargets) else "columns in the reduced basis"
+        raise ProblemError("start.H", tuple(start.H.shape), f"this is its shape; with S it holds {columns} {what}.")
+    if columns == problem.N:
+        raise ProblemError("start.S", tuple(start.S.shape), "no class has two samples; leave it out.")
+
+
+def _check_psd(S: np.ndarray) -> None:
+    size, eps = float(np.abs(S).max()), float(np.finfo(S.dtype).eps)
+    if float(np.abs(S - S.T).max()) > 64 * eps * size:
+        raise ProblemError("start.S", "not symmetric", "a covariance is; give (S + S')/2.")
+    if float(np.linalg.eigvalsh(S)[0]) < -64 * S.shape[0] * eps * size:
+        raise ProblemError("start.S", "a negative eigenvalue", "a covariance has none; give Hw Hw'/N.")
 
 
 def device_array(xp: Namespace, host: np.ndarray, like: Array) -> Array:
@@ -131,17 +140,4 @@ def device_array(xp: Namespace, host: np.ndarray, like: Array) -> Array:
 
 def on_backend(xp: Namespace, state: State) -> State:
     """A host state in the namespace's double precision, on its default device."""
-    give: Any = lambda x: xp.asarray(x, dtype=xp.float64)  # noqa: E731
-    return State(tuple(map(give, state.W)), give(state.H), None if state.b is None else give(state.b))
-
-
-def _width(problem: Problem) -> int:
-    return problem.m + problem.targets.columns.shape[1] if problem.width is None else int(problem.width)
-
-
-def _generator(seed: Any) -> np.random.Generator:
-    if isinstance(seed, np.random.Generator):
-        return seed
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ProblemError("start", seed, "give a State, a non-negative integer seed or a NumPy Generator.")
-    return np.random.default_rng(int(seed))
+    return state.each(lambda x: xp.asarray(x, dtype=xp.float64))

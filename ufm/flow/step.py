@@ -17,6 +17,7 @@ class Stepper:
     explicit: tuple[Array, ...]  # row i: the i coefficients of the earlier stages
     implicit: tuple[Array, ...] | None
     diagonal: tuple[float, ...]
+    abscissae: tuple[float, ...]
     weights: Array
     error_weights: Array
 
@@ -25,10 +26,10 @@ class Stepper:
         """Right-hand sides a step costs, the first one carried over."""
         return self.tableau.stages - 1
 
-    def __call__(self, y: Array, slope: Array, h: float) -> tuple[Array, Array, Array | None]:
+    def __call__(self, t: float, y: Array, slope: Array, h: float) -> tuple[Array, Array, Array | None]:
         """y(t + h), the estimated error of this step, and dy/dt there where the last stage is it.
 
-        slope: dy/dt at y, the first stage.
+        slope: dy/dt at (t, y), the first stage.
         """
         xp, field, m = self.field.xp, self.field, self.field.m
         K = xp.empty((self.tableau.stages, y.shape[0]), dtype=y.dtype, device=getattr(y, "device", None))
@@ -37,10 +38,10 @@ class Stepper:
         for i in range(1, self.tableau.stages):
             stage = y + h * (self.explicit[i] @ K[:i, :])
             if self.implicit is None:
-                K[i, :] = field(stage)
+                K[i, :] = field(stage, t + h * self.abscissae[i])
             else:
                 stage[:m] = y[:m] + h * (self.implicit[i] @ K[:i, :m])
-                K[i, :] = field(stage, h * self.diagonal[i])
+                K[i, :] = field(stage, t + h * self.abscissae[i], h * self.diagonal[i])
         error = h * (self.error_weights @ K)
         if self.tableau.first_same_as_last:
             return stage, error, K[-1, :]
@@ -56,7 +57,8 @@ def stepper(field: Field, tableau: Tableau, like: Array) -> Stepper:
         tableau,
         tuple(device_array(field.xp, A[i, :i], like) for i in range(s)),
         tuple(device_array(field.xp, B[i, :i], like) for i in range(s)) if stiff else None,
-        tuple(float(x) for x in B.diagonal()),
+        tuple(B.diagonal().tolist()),
+        tuple(tableau.c.tolist()),
         device_array(field.xp, tableau.weights, like),
         device_array(field.xp, tableau.error_weights, like),
     )

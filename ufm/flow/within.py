@@ -1,0 +1,138 @@
+"""Columns of H that see no target, through B = N S = (sum of their squares, d x d) alone (theory: section 6).
+
+Let G = P'P/N + lam_H. Each such column h moves by dh = -G h, so B by dB = -(G B + B G), and the classifier feels them
+only through P B. `Scatter` carries B (S-mode), `Law` knows it (A-mode, lam_W = lam_H): neither depends on N.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ufm.arrays import Array, array_namespace
+
+
+@dataclass(frozen=True, eq=False)
+class Law:
+    """lam_W = lam_H = l, p = 2: W'W - HH' = e^(-2lt) D0 exactly, in axes along which D0 is diagonal.
+
+    So B = W'W - (seen columns) - e^(-2lt) D0. Put in place of B it obeys the equation of B for any perturbation of W
+    and H, so errors in it decay as B does. But late it is a small difference of large numbers: good to eps ||W||^2.
+
+    eigenvalues: of D0 (d); start: tr B at t = 0.
+    """
+
+    l: float
+    eigenvalues: Array
+    total: float  # tr D0
+    start: float
+    size: int = 0
+
+    def left(self, t: float) -> float:
+        """e^(-2lt), what is left of D0."""
+        return math.exp(-2 * self.l * t)
+
+    def gram_pull(self, W: Array, t: float) -> Array:
+        """W (W'W - e^(-2lt) D0), m x d: N W S with the seen columns' part not yet taken away."""
+        return (W @ W.T) @ W - W * (self.left(t) * self.eigenvalues)
+
+    def trace(self, W: Array, Ht: Array, t: float) -> float:
+        """tr B, within its exact bounds."""
+        xp = array_namespace(W)
+        by_law = float(xp.sum(W * W)) - float(xp.sum(Ht * Ht)) - self.left(t) * self.total
+        return by_law if math.isnan(by_law) else min(max(by_law, 0.0), self.trace_bound(t))
+
+    def trace_bound(self, t: float) -> float:
+        """tr B <= e^(-2lt) tr B(0), since G >= l."""
+        return self.left(t) * self.start
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """B carried in the flat state as B / unit; with `propagator` also Phi, dPhi = -G Phi, Phi(0) = 1, as Phi * scale.
+
+    unit, scale: norms of all features and of the unseen ones per direction at the start, so that errors count alike.
+    """
+
+    d: int
+    unit: float
+    scale: float
+    propagator: bool = False
+
+    @property
+    def size(self) -> int:
+        """Length of what is carried."""
+        return self.d**2 * (2 if self.propagator else 1)
+
+    @property
+    def decays(self) -> list[tuple[int, float]]:
+        """Lengths, and the multiples of lam_H at which they decay by themselves."""
+        return [(self.d**2, 2.0), (self.d**2, 1.0)] if self.propagator else [(self.d**2, 2.0)]
+
+    def pack(self, B: Array) -> Array:
+        """What is carried at the start."""
+        xp = array_namespace(B)
+        carried = [xp.reshape(B, (-1,)) / self.unit]
+        if self.propagator:
+            place = {"dtype": B.dtype, "device": getattr(B, "device", None)}
+            carried.append(xp.reshape(xp.eye(self.d, **place), (-1,)) * self.scale)
+        return xp.concat(carried)
+
+    def matrix(self, carried: Array) -> Array:
+        """B (d x d), symmetric."""
+        B = array_namespace(carried).reshape(carried[: self.d**2], (self.d, self.d)) * self.unit
+        return (B + B.T) / 2
+
+    def phi(self, carried: Array) -> Array:
+        """The propagator Phi (d x d)."""
+        return array_namespace(carried).reshape(carried[self.d**2 :], (self.d, self.d)) / self.scale
+
+    def trace(self, carried: Array) -> float:
+        """tr B, not below zero."""
+        trace = float(array_namespace(carried).sum(carried[: self.d**2 : self.d + 1])) * self.unit
+        return trace if math.isnan(trace) else max(trace, 0.0)
+
+    def slope(self, carried: Array, P: Array, N: int) -> tuple[Array, Array]:
+        """P S (m x d), and minus the slope of what is carried, its own decay left out."""
+        xp, d = array_namespace(carried), self.d
+        PB = P @ xp.reshape(carried[: d**2], (d, d))
+        M = P.T @ (PB / N)
+        parts = [xp.reshape(M + M.T, (-1,))]
+        if self.propagator:
+            parts.append(xp.reshape(P.T @ ((P @ xp.reshape(carried[d**2 :], (d, d))) / N), (-1,)))
+        return PB * (self.unit / N), xp.concat(parts)
+
+
+def unseen_gradient(P: Array, PB: Array, trace: float, N: int, lam_H: float) -> float:
+    """||G Hw||_F, the gradient by the unseen columns: its square is tr(G B G), in P B and tr B."""
+    xp = array_namespace(P)
+    once, twice = float(xp.sum(P * PB)), float(xp.sum(((P @ P.T) @ P) * PB))
+    square = lam_H**2 * trace + 2 * lam_H / N * max(once, 0.0) + max(twice, 0.0) / N**2
+    return math.sqrt(square) if math.isfinite(square) else math.inf
+
+
+def collapse(
+    class_means: np.ndarray, counts: np.ndarray, S: np.ndarray | None, factor: np.ndarray | None
+) -> dict[str, float]:
+    """nc1 and nc1_ratio as `ufm.metrics.nc1` defines them, from the within-class covariance S instead of all samples.
+
+    class_means: d x K. factor: any d x k matrix with factor factor' = N S, which keeps all digits of a small S; then S
+    is not needed.
+    """
+    K, N, eps = counts.size, float(counts.sum()), float(np.finfo(float).eps)
+    pi = counts / N
+    between = (class_means - (class_means @ pi)[:, None]) * np.sqrt(pi)
+    if factor is not None:
+        spread = float(np.sum(factor**2)) / N
+        along = lambda U: np.sum((U.T @ factor) ** 2, axis=1) / N  # noqa: E731
+    else:
+        covariance = np.asarray(S)
+        spread = max(float(np.trace(covariance)), 0.0)
+        along = lambda U: np.maximum(np.sum((covariance @ U) * U, axis=0), 0.0)  # noqa: E731
+    resolution = 8 * eps * max(float(np.abs(class_means).max()), math.sqrt(spread)) * class_means.shape[0] ** 0.5
+    over_zero = math.inf if spread > resolution**2 else math.nan
+    U, s, _ = np.linalg.svd(between, full_matrices=False)
+    keep = s > max(resolution, max(between.shape) * eps * float(s[0]))
+    if not np.any(keep):
+        return {"nc1": over_zero, "nc1_ratio": over_zero}
+    return {"nc1": float(np.sum(along(U[:, keep]) / s[keep] ** 2)) / K, "nc1_ratio": spread / float(np.sum(s**2))}
