@@ -6,12 +6,12 @@ from enum import Enum
 class OptimumStatus(Enum):
     """How much is known about a reported optimum; the value is the advice."""
 
-    CERTIFIED = "Global optimum: its value and a dual lower bound agree to the gap shown."
-    PROVED = "Global optimum: the closed form is proved for this case; no convex dual exists below the full rank."
+    CERTIFIED = "Global optimum: its value and a lower bound recomputed from the data agree to the gap shown."
+    PROVED = "Global optimum: a closed form that is proved for this case (theory: sections 3 and 4)."
     BEST_KNOWN = "Best point found; only the lower bound shown is certain. Raise width to close the gap."
     NOT_ATTAINED = (
-        "The infimum is not attained: one of lam_W, lam_H is zero, so the factors can be rescaled for ever. "
-        "value is the infimum; W and H are balanced factors of the limiting product. Make both weights positive."
+        "The infimum is not attained: some of lam_W, lam_H are zero, so the factors can be rescaled for ever. "
+        "value is the infimum; W and H are balanced factors of the limiting product. Make all weights positive."
     )
     AT_INFINITY = (
         "The infimum is not attained: the loss falls for ever as some logits grow, and nothing holds them (an "
