@@ -22,12 +22,16 @@ from ufm.optimum.entropy.spectral import Ball
 
 _MAX_OUTER = 60
 _MAX_INNER = 60
+_MAX_HALVINGS = 30
+_SHORT = 6  # a step of so many halvings, ...
+_MAX_TRIED = 60  # ... after so many tries, ends a round
 _MAX_CG = 200
-_GAP = 1e-12  # relative duality gap, and ...
-_SLOPE = 1e-10  # ... residual of the optimality conditions, relative to the threshold, at which the method stops
+# Rows or columns up to which ..., relative duality gap, and residual of the optimality conditions relative to the
+# threshold, at which the method stops. The last digits are free in a small problem and half the time of a large one.
+_ENOUGH = ((100, 1e-12, 1e-10), (300, 3e-10, 2e-10), (math.inf, 1e-7, 2e-8))
 _GROWTH = 10.0
-_STIFFEST = 1e6  # largest sigma relative to the first: beyond it the products lose more digits than the rounds gain
-_PATIENCE = 5  # rounds without a smaller gap
+_SHARPEST = 1e6  # largest sigma relative to the first
+_PATIENCE = 8  # rounds without a smaller gap
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
 _EPS = float(np.finfo(float).eps)
 
@@ -66,39 +70,49 @@ def solve_newton(program: EntropyProgram) -> EntropySolution:
     Y, b, L = _start(program)
     root = math.sqrt(min(Y.shape))
     sigma = program.threshold * root / (float(np.linalg.norm(Y)) or 1.0)
-    goal = _SLOPE * program.threshold * root
+    gap, slope = next((gap, slope) for size, gap, slope in _ENOUGH if max(Y.shape) <= size)
+    goal = slope * program.threshold * root
     state, work, idle = _State.at(program, Y, b, L, sigma), 1, 0
-    best = _candidate(state, work)
+    best, growth, sharpest = _candidate(state, work), _GROWTH, _SHARPEST * sigma
     for _ in range(_MAX_OUTER):
-        state, used = _minimise(state, goal / 10)
+        state, used, reached = _minimise(state, goal / 2)
         work += used
         candidate = _candidate(state, work)
         if candidate.gap < 0.9 * best.gap:
             best, idle = candidate, 0
         else:
             idle += 1
-        if candidate.relative_gap <= _GAP and max(state.moved, state.slope) <= goal:
+        if candidate.relative_gap <= gap and max(state.moved, state.slope) <= goal:
             return candidate
         if idle >= _PATIENCE:
             break  # round-off has the last word
-        stiffness = min(_GROWTH * state.sigma, _STIFFEST * sigma)
-        state = _State.at(program, state.point.X, state.point.b, state.ball.projection, stiffness)
+        L, point = state.L, state.point
+        if reached:
+            L, sigma = state.ball.projection, min(growth * sigma, sharpest)
+        else:  # too sharp a kink for Newton's steps: the same multiplier once more, with a blunter one
+            sigma, growth = sigma / growth, max(2.0, growth / 2)
+        state = _State.at(program, point.X, point.b, L, sigma)
         work += 1
     return best
 
 
-def _minimise(state: "_State", goal: float) -> tuple["_State", int]:
-    """Newton's method on the Lagrangian until its slope is small beside the change of the multiplier."""
+def _minimise(state: "_State", goal: float) -> tuple["_State", int, bool]:
+    """Newton's method on the Lagrangian until its slope is small beside the change of the multiplier.
+
+    The state, the steps tried, and whether it got there.
+    """
     work = 0
     for _ in range(_MAX_INNER):
         if state.slope <= max(0.1 * state.moved, goal):
-            break
+            return state, work, True
         better, used = _descend(state)
         work += used
         if better is None:
-            break
+            return state, work, state.slope <= goal * 100
         state = better
-    return state, work
+        if used > _SHORT and work > _MAX_TRIED:
+            break
+    return state, work, False
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,14 +237,14 @@ def _descend(state: _State) -> tuple[_State | None, int]:
     noise = 16 * _EPS * max(abs(state.value), np.finfo(float).tiny)
     length = 1.0
     program, point = state.point.program, state.point
-    for tried in range(1, 30):
+    for tried in range(1, _MAX_HALVINGS + 1):
         candidate = _State.at(program, point.X + length * D, point.b + length * d, state.L, state.sigma)
         if descent < 0 and candidate.value <= state.value + 1e-4 * length * descent:
             return candidate, tried
         if candidate.value <= state.value + noise and candidate.slope <= state.slope / 2:
             return candidate, tried
         length /= 2
-    return None, 29
+    return None, _MAX_HALVINGS
 
 
 def _candidate(state: _State, work: int) -> EntropySolution:
@@ -261,11 +275,22 @@ def _best_bias(point: Point) -> Point:
 
 
 def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Y, b, L: the logits whose residual is the residual of equal logits, scaled to the dual's ball."""
+    """Y, b, L: logits whose residual is that of equal logits, shrunk to the size that the dual's ball leaves a column.
+
+    Too large a margin is worse than too small a one: there the curvature is nearly zero, and Newton's steps overshoot.
+    """
     b = bias_alone(program)
     zero = Point.at(program, np.zeros_like(program.T), b)
-    share = min(1.0, program.threshold / float(np.linalg.norm(zero.E, 2)))
+    size = np.linalg.norm(zero.E, axis=0)
+    norm = float(np.linalg.norm(zero.E, 2))
+    if norm == 0:
+        return np.zeros_like(zero.E), b, zero.E
+    reach = program.threshold / norm * float(np.max(size))
+    share = np.minimum(1.0, np.divide(reach, size, out=np.ones_like(size), where=size > 0))
     mass = np.where(program.mass > 0, program.mass, 1.0)
     Z = np.log((1 - share) * program.T / mass + share * zero.P) - b[:, None]
-    Z = np.where(program.mass > 0, Z - Z.mean(axis=0), 0.0)
-    return Z * program.r, b, share * zero.E
+    Y = np.where(program.mass > 0, Z - Z.mean(axis=0), 0.0) * program.r
+    if program.lam_b == 0:  # the bias takes the whole mean, here and in every step from here
+        pull = Y @ program.r
+        Y, b = Y - np.outer(pull, program.r), b + pull
+    return Y, b, min(1.0, program.threshold / norm) * zero.E
