@@ -8,14 +8,26 @@ from pathlib import Path
 import pytest
 
 import ufm
-from ufm import encodings, losses
+from ufm import constraints, encodings, losses
 from ufm.catalogue import catalogue
 from ufm.derivation.load import available as proofs
 
 PACKAGE = Path(ufm.__file__).parent
 ROOT = PACKAGE.parent
 
-BASE = {"errors", "arrays", "tolerance", "share", "encodings", "losses", "problem", "record", "symbols", "metrics"}
+BASE = {
+    "errors",
+    "arrays",
+    "tolerance",
+    "share",
+    "encodings",
+    "losses",
+    "constraints",
+    "problem",
+    "record",
+    "symbols",
+    "metrics",
+}
 WITNESSES = {
     "theorem": {"catalogue", "theorems", "derivation"},
     "optimum": {"optimum"},
@@ -88,6 +100,10 @@ def test_folders_are_registries():
         "encoding",
     }
     assert set(losses.available()) == {p.stem for p in (PACKAGE / "losses").glob("*.py")} - {"__init__", "loss"}
+    assert set(constraints.available()) == {p.stem for p in (PACKAGE / "constraints").glob("*.py")} - {
+        "__init__",
+        "constraint",
+    }
     assert {t.file for t in catalogue().values()} == {p.stem for p in (PACKAGE / "theorems").glob("*.py")} - {
         "__init__"
     }

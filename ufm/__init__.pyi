@@ -1,3 +1,4 @@
+from . import constraints as constraints
 from . import encodings as encodings
 from .campaign import Campaign as Campaign
 from .campaign import load_campaign as load_campaign

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
+from ufm.optimum.constrained.solve import solve_constrained
 from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.grouped import GroupedOptimum
@@ -35,6 +36,8 @@ def solve(
     among lam_b, lam_W, lam_H: the optima on the product of the axes, in one batch where there is one (Optima).
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply.
     """
+    if problem.constraint is not None and over is None and not problem.is_symbolic:
+        return solve_constrained(problem, method)
     if problem.loss == "mse" and problem.p >= 3 and over is None and not problem.is_symbolic:
         return solve_deep(problem, method)
     if method not in METHODS:

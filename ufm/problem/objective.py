@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ufm.arrays import Array, Namespace, array_namespace
+from ufm.constraints import Near
 from ufm.errors import ProblemError
 from ufm.losses import loss as find_loss
 from ufm.problem.problem import Problem
@@ -35,6 +36,8 @@ def objective(problem: Problem, W: Array | Sequence[Array], H: Array, b: Array |
         penalty = penalty + float(problem.lam_b) * xp.sum(b**2)
     elif b is not None and bool(xp.any(b != 0)):
         raise ProblemError("b", b, "lam_b = inf means no bias; give zeros or None.")
+    if isinstance(problem.constraint, Near):
+        penalty = penalty + problem.constraint.beta / problem.N * xp.sum((H - _near(problem, H)) ** 2)
     return xp.sum(weight * find_loss(problem.loss).value(Z, T)) / problem.N + penalty / 2
 
 
@@ -53,6 +56,8 @@ def gradient(problem: Problem, W: Array | Sequence[Array], H: Array, b: Array | 
         Z = Z + b[:, None]
     E = find_loss(problem.loss).slope(Z, T) * (weight / problem.N)
     dH = above[-1].T @ E + float(problem.lam_H) * weight * H
+    if isinstance(problem.constraint, Near):
+        dH = dH + problem.constraint.beta / problem.N * (H - _near(problem, H))
     dW, below = [], H
     for l in range(len(layers) - 1, -1, -1):
         upper = E if l == 0 else above[l - 1].T @ E
@@ -79,6 +84,14 @@ def _prepare(
     multiplicity = targets.multiplicity if collapsed else np.ones(problem.N)
     like = {"dtype": H.dtype, "device": getattr(H, "device", None)}
     return xp, layers, xp.asarray(T, **like), xp.asarray(multiplicity.astype(float), **like)
+
+
+def _near(problem: Problem, H: Array) -> Array:
+    """H0 in H's namespace; features near given ones are one column a sample."""
+    H0 = problem.constraint.H0 if isinstance(problem.constraint, Near) else None
+    if H0 is None or H.shape != H0.shape:
+        raise ProblemError("H", tuple(H.shape), "this is its shape; with Near it is that of H0, d x N.")
+    return array_namespace(H).asarray(H0, dtype=H.dtype, device=getattr(H, "device", None))
 
 
 def _check_shapes(problem: Problem, layers: tuple[Array, ...], H: Array) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from ufm import constraints
+from ufm.constraints import Constraint, Facts
 from ufm.errors import ProblemError
 from ufm.losses import loss as find_loss
 from ufm.problem.targets import ClassTargets, SampleTargets, Targets, is_number, targets_from_dict
@@ -25,6 +27,7 @@ class Problem:
     targets: `ufm.classes(...)` or `ufm.samples(...)`; loss: a name of `ufm.losses` ("mse" is 1/2 ||z - y||^2).
     width: d, or None for as wide as needed. lam_W: one number, or one per linear layer, last layer first; p is one more
     than their count. lam_b: in [0, inf]; inf is no bias, 0 a free one. SymPy numbers may stand for any weight.
+    constraint: one of `ufm.constraints`, or None.
     Raises ProblemError, which names the field, the value and the fix.
     """
 
@@ -35,7 +38,7 @@ class Problem:
     lam_b: Weight = math.inf
     loss: str = "mse"
     width: int | None = None
-    constraint: None = None
+    constraint: Constraint | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.targets, ClassTargets | SampleTargets):
@@ -52,7 +55,14 @@ class Problem:
         if self.width is not None and (not is_number(self.width) or self.width != int(self.width) or self.width < 1):
             raise ProblemError("width", self.width, "give a positive integer, or None for as wide as needed.")
         if self.constraint is not None:
-            raise ProblemError("constraint", self.constraint, "no constraint is known; leave it None.")
+            if type(self.constraint) not in constraints.available().values():
+                known = ", ".join(kind.__name__ for kind in constraints.available().values())
+                raise ProblemError("constraint", self.constraint, f"give None or one of ufm.constraints: {known}.")
+            self.constraint.check(self._facts())
+
+    def _facts(self) -> Facts:
+        columns = self.targets.K if isinstance(self.targets, ClassTargets) else self.N
+        return Facts(self.m, self.N, columns, self.p, self.width, self.loss, self.lam_b)
 
     @property
     def m(self) -> int:
@@ -121,18 +131,22 @@ class Problem:
         spec |= {"lam_H": float(self.lam_H), "lam_b": float(self.lam_b)}
         if self.width is not None:
             spec["width"] = int(self.width)
+        if self.constraint is not None:
+            spec["constraint"] = constraints.to_dict(self.constraint)
         return spec | {"targets": self.targets.to_dict()}
 
     @staticmethod
     def from_dict(spec: dict[str, Any]) -> "Problem":
         """The inverse of `to_dict`; an unknown field is named."""
-        known = {"loss", "lam_W", "lam_H", "lam_b", "width", "targets"}
+        known = {"loss", "lam_W", "lam_H", "lam_b", "width", "constraint", "targets"}
         for field in spec.keys() - known:
             raise ProblemError(field, spec[field], f"no such field; a problem has {', '.join(sorted(known))}.")
         for field in {"lam_W", "lam_H", "targets"} - spec.keys():
             raise ProblemError(field, None, "this field is required.")
         lam_W = spec["lam_W"]
         fields = {**spec, "lam_W": tuple(lam_W) if isinstance(lam_W, list) else lam_W}
+        if "constraint" in spec:
+            fields["constraint"] = constraints.from_dict(spec["constraint"])
         return Problem(**{**fields, "targets": targets_from_dict(spec["targets"])})
 
     def to_toml(self, path: str | Path) -> None:
@@ -162,7 +176,8 @@ class Problem:
     def __repr__(self) -> str:
         lam_W = self.lam_W[0] if len(self.lam_W) == 1 else self.lam_W
         text = f"Problem({self.targets!r}, loss={self.loss!r}, lam_W={lam_W}, lam_H={self.lam_H}, lam_b={self.lam_b}"
-        return text + (f", width={self.width})" if self.width is not None else ")")
+        text += f", width={self.width}" if self.width is not None else ""
+        return text + (f", constraint={type(self.constraint).__name__})" if self.constraint is not None else ")")
 
 
 def _check_weight(value: Weight, field: str, *, finite: bool) -> None:

@@ -1,0 +1,288 @@
+"""Constraints: what is certified agrees with an independent solver, what is not says so, and files can say it again."""
+
+import math
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ufm import encodings
+from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget, available
+from ufm.errors import ProblemError
+from ufm.optimum import OptimumStatus, solve
+from ufm.optimum.constrained.fixed_classifier import _dual_bound
+from ufm.optimum.constrained.norm_budget import minority_collapse_threshold
+from ufm.problem import Problem, classes, gradient, objective, samples
+
+ONE_HOT = classes(encodings.one_hot(3), [5, 3, 2])
+LAM_B = [0.0, 0.2, math.inf]
+
+
+def bias_of(problem: Problem, b: Any) -> Any:
+    return b if problem.has_bias else None
+
+
+# Fixed classifier
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_fixed_classifier_is_certified(seed):
+    rng = np.random.default_rng(seed)
+    m, K, d = rng.integers(2, 6, 3)
+    loss = ("mse", "cross_entropy")[seed % 2]
+    codes = rng.dirichlet(np.ones(m), K).T if loss == "cross_entropy" else rng.standard_normal((m, K))
+    problem = Problem(
+        classes(codes, rng.integers(1, 30, K)),
+        lam_W=0.01,
+        lam_H=10 ** rng.uniform(-3, 0),
+        lam_b=float(rng.choice([*LAM_B, 1e-3])),
+        loss=loss,
+        constraint=FixedClassifier(rng.standard_normal((m, d))),
+    )
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert abs(optimum.gap) <= 1e-10 * max(1, optimum.value)
+    assert optimum.certificate.stationarity <= 1e-10
+    for size in (1e-3, 1.0):  # a convex problem: no other point is below, and no other point's dual above
+        H = optimum.H + size * rng.standard_normal(optimum.H.shape)
+        b = optimum.b + size * rng.standard_normal(m) * problem.has_bias
+        assert float(objective(problem, optimum.W[0], H, bias_of(problem, b))) >= optimum.value
+        assert _dual_bound(problem, optimum.W[0], H, b)[0] <= optimum.value + 1e-12 * max(1, optimum.value)
+
+
+@pytest.mark.parametrize("lam_b", LAM_B)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_cvxpy_agrees_on_a_fixed_classifier(loss, lam_b):
+    cp = pytest.importorskip("cvxpy")
+    W = encodings.simplex(3).codes.T @ np.random.default_rng(1).standard_normal((2, 2))
+    problem = Problem(ONE_HOT, lam_W=0.1, lam_H=0.02, lam_b=lam_b, loss=loss, constraint=FixedClassifier(W))
+    H, b = cp.Variable((2, 3)), cp.Variable(3)
+    terms, n = [problem.lam_W[0] / 2 * float(np.sum(W**2))], [5, 3, 2]
+    for k in range(3):
+        z = W @ H[:, k] + b
+        fit = cp.sum_squares(z - np.eye(3)[k]) / 2 if loss == "mse" else cp.log_sum_exp(z) - z[k]
+        terms.append(n[k] * (fit / 10 + problem.lam_H / 2 * cp.sum_squares(H[:, k])))
+    bound = [b == 0] if lam_b == math.inf else []
+    penalty = 0 if lam_b == math.inf else lam_b / 2 * cp.sum_squares(b)
+    theirs = cp.Problem(cp.Minimize(sum(terms) + penalty), bound).solve(solver="CLARABEL")
+    assert solve(problem).value == pytest.approx(theirs, abs=1e-7)
+
+
+def test_a_fixed_classifier_without_feature_penalty():
+    W = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+    problem = Problem(ONE_HOT, lam_W=0.0, lam_H=0.0, constraint=FixedClassifier(W))
+    for lam_b in LAM_B:
+        assert abs(solve(problem.replace(lam_b=lam_b)).gap) <= 1e-12
+    with pytest.raises(ProblemError, match="lam_H"):
+        solve(problem.replace(loss="cross_entropy"))
+
+
+# Near
+
+
+@pytest.mark.parametrize("lam_b", LAM_B)
+def test_features_near_given_ones_are_a_critical_point_that_descents_do_not_beat(lam_b):
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(3)
+    H0 = rng.standard_normal((4, 10))
+    problem = Problem(ONE_HOT, lam_W=0.02, lam_H=0.01, lam_b=lam_b, constraint=Near(H0, 0.7))
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.BEST_KNOWN
+    assert optimum.certificate.stationarity <= 1e-10
+    assert optimum.lower_bound <= optimum.value
+    W, H, b = optimum.W[0], optimum.H, optimum.b
+    assert float(objective(problem, W, H, bias_of(problem, b))) == pytest.approx(optimum.value)
+    within = H[:, :5] - H[:, :5].mean(axis=1, keepdims=True)  # theory: section 7
+    within_0 = H0[:, :5] - H0[:, :5].mean(axis=1, keepdims=True)
+    assert np.allclose(within, 0.7 * np.linalg.solve(W.T @ W + (10 * 0.01 + 0.7) * np.eye(4), within_0), atol=1e-12)
+
+    def fun(x):
+        W, H, b = x[:12].reshape(3, 4), x[12:52].reshape(4, 10), x[52:] * problem.has_bias
+        slope = gradient(problem, W, H, bias_of(problem, b))
+        value = float(objective(problem, W, H, bias_of(problem, b)))
+        return value, np.concatenate([slope.W[0].ravel(), slope.H.ravel(), slope.b])
+
+    for _ in range(5):
+        end = minimize(fun, rng.standard_normal(55), jac=True, method="L-BFGS-B", options={"maxiter": 3000})
+        assert end.fun >= optimum.value - 1e-9
+
+
+@pytest.mark.parametrize("lam_b", LAM_B)
+def test_features_near_the_optimum_are_certified(lam_b):
+    """tirer2023, corollary 2.2: an optimal H0 is its own answer."""
+    free = Problem(ONE_HOT, lam_W=0.02, lam_H=0.01, lam_b=lam_b)
+    H0 = solve(free).H[:, ONE_HOT.labels()]
+    turn = np.linalg.qr(np.random.default_rng(0).standard_normal((3, 3)))[0]
+    optimum = solve(free.replace(constraint=Near(turn @ H0, 0.5)))
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert np.allclose(optimum.H, turn @ H0, atol=1e-7)
+
+
+# Non-negative features
+
+
+def test_the_formula_of_non_negative_features_is_critical_and_not_beaten():
+    targets = classes(encodings.one_hot(4), [40, 20, 6, 1])
+    problem = Problem(targets, lam_W=0.02, lam_H=0.01, loss="cross_entropy", constraint=NonNegative())
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.PROVED
+    assert optimum.certificate.stationarity <= 1e-14
+    assert np.all(optimum.H >= 0)
+    off = optimum.gram[~np.eye(4, dtype=bool)]
+    assert np.all(off == 0)
+    assert optimum.gram[3, 3] == 0 < optimum.gram[2, 2]  # the smallest class is lost
+    assert optimum.value > solve(problem.replace(constraint=None)).value
+    by_descent = solve(problem.replace(width=3))  # no formula below d = K
+    assert by_descent.status is OptimumStatus.BEST_KNOWN
+    assert by_descent.value >= optimum.value - 1e-9
+
+
+@pytest.mark.parametrize("lam_b", LAM_B)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_non_negative_features_say_what_is_known(loss, lam_b):
+    problem = Problem(ONE_HOT, lam_W=0.02, lam_H=0.01, lam_b=lam_b, loss=loss, constraint=NonNegative())
+    optimum, free = solve(problem), solve(problem.replace(constraint=None))
+    assert np.all(optimum.H >= 0)
+    assert optimum.certificate.stationarity <= 1e-7
+    assert optimum.lower_bound <= optimum.value + 1e-12
+    assert optimum.value >= free.value - 1e-10
+    if lam_b == math.inf:  # squared loss: the free optimum has orthogonal features
+        assert optimum.status is (OptimumStatus.CERTIFIED if loss == "mse" else OptimumStatus.PROVED)
+    else:
+        assert optimum.status is OptimumStatus.BEST_KNOWN
+
+
+# Norm budgets
+
+
+@pytest.mark.parametrize("counts", [[5, 3, 2], [200, 200, 1, 1]])
+def test_norm_budgets_are_certified_and_agree_with_the_relaxation(counts):
+    """fang2021's program in a positive semidefinite matrix of twice the size."""
+    cp = pytest.importorskip("cvxpy")
+    K, N, budget = len(counts), sum(counts), NormBudget(1.0, 2.0)
+    problem = Problem(classes(encodings.one_hot(K), counts), lam_W=0, lam_H=0, loss="cross_entropy", constraint=budget)
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert abs(optimum.gap) <= 1e-8
+    assert np.sum(optimum.W[0] ** 2) / K == pytest.approx(1.0, rel=1e-10)
+    assert np.sum(optimum.H**2) / K == pytest.approx(2.0, rel=1e-10)
+    assert float(objective(problem, optimum.W[0], optimum.H)) == pytest.approx(optimum.value, rel=1e-10)
+    X = cp.Variable((2 * K, 2 * K), PSD=True)
+    Z = X[:K, K:]
+    fit = sum(counts[k] / N * (cp.log_sum_exp(Z[:, k]) - Z[k, k]) for k in range(K))
+    held = [cp.trace(X[:K, :K]) <= K * 1.0, cp.trace(X[K:, K:]) <= K * 2.0]
+    theirs = cp.Problem(cp.Minimize(fit), held).solve(solver="CLARABEL")
+    assert optimum.value == pytest.approx(theirs, abs=1e-6)
+
+
+def test_minority_classifiers_collapse_beyond_a_threshold():
+    R = minority_collapse_threshold(2, 2, 1.0, 2.0, largest=1e4, rel=0.02)
+    assert 1 < R < 1e4
+
+    def spread(ratio):
+        counts = [round(100 * ratio)] * 2 + [100] * 2
+        problem = Problem(
+            classes(encodings.one_hot(4), counts),
+            lam_W=0,
+            lam_H=0,
+            loss="cross_entropy",
+            constraint=NormBudget(1.0, 2.0),
+        )
+        W = solve(problem).W[0]
+        return float(np.linalg.norm(W[2] - W[3]))
+
+    assert spread(1.1 * R) <= 1e-5 < 1e-3 < spread(0.8 * R)
+    with pytest.raises(ProblemError, match="at least 2"):
+        minority_collapse_threshold(2, 1, 1.0, 1.0)
+
+
+# Margins
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_unit_margins_are_certified_for_all_sizes(seed):
+    rng = np.random.default_rng(seed)
+    K = int(rng.integers(2, 9))
+    counts = np.maximum(1, 10 ** rng.uniform(0, 4, K)).astype(int)
+    problem = Problem(
+        classes(encodings.one_hot(K), counts), lam_W=0.01, lam_H=0.03, loss="cross_entropy", constraint=HardMargin()
+    )
+    optimum = solve(problem)
+    assert optimum.lower_bound <= optimum.value
+    assert optimum.certificate.stationarity <= 1e-12  # margins hold
+    assert np.allclose(optimum.logits, np.eye(K) - 1 / K, atol=1e-12)
+    penalties = 0.01 * np.sum(optimum.W[0] ** 2) + 0.03 * np.sum(counts * np.sum(optimum.H**2, axis=0))
+    assert optimum.value == pytest.approx(penalties / 2, rel=1e-12)
+    if len(set(counts.tolist())) <= 2:
+        assert optimum.status is OptimumStatus.CERTIFIED
+
+
+@pytest.mark.parametrize("counts", [[5, 3, 2], [1000, 1000, 1, 1], [1, 1, 1]])
+def test_cvxpy_agrees_on_margins(counts):
+    cp = pytest.importorskip("cvxpy")
+    K = len(counts)
+    problem = Problem(
+        classes(encodings.one_hot(K), counts), lam_W=1, lam_H=1, loss="cross_entropy", constraint=HardMargin()
+    )
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    Z = cp.Variable((K, K))
+    held = [Z[k, k] - Z[j, k] >= 1 for k in range(K) for j in range(K) if j != k]
+    theirs = cp.Problem(cp.Minimize(cp.normNuc(Z @ np.diag(np.sqrt(counts)))), held).solve(solver="CLARABEL")
+    assert optimum.value == pytest.approx(theirs, rel=1e-6)
+
+
+# Statements
+
+
+@pytest.mark.parametrize(
+    ("constraint", "loss"),
+    [
+        (FixedClassifier(np.array([[1.0, 0], [0, 1], [1, 1]])), "mse"),
+        (Near(np.ones((2, 10)), 0.5), "mse"),
+        (NonNegative(), "mse"),
+        (NormBudget(1, 2), "cross_entropy"),
+        (HardMargin(), "cross_entropy"),
+    ],
+    ids=lambda value: type(value).__name__ if not isinstance(value, str) else value,
+)
+def test_constraints_survive_a_file(constraint, loss, tmp_path):
+    problem = Problem(ONE_HOT, lam_W=0.1, lam_H=0.1, loss=loss, constraint=constraint)
+    problem.to_toml(tmp_path / "problem.toml")
+    again = Problem.from_toml(tmp_path / "problem.toml")
+    assert again.to_dict() == problem.to_dict()
+    assert again.fingerprint != problem.replace(constraint=None).fingerprint
+    assert type(constraint).__name__ in repr(again)
+    assert type(constraint) in available().values()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: FixedClassifier(np.array([[math.nan]])), "constraint.W"),
+        (lambda: Near(np.ones((1, 1)), -1), "constraint.beta = -1"),
+        (lambda: NormBudget(0, 1), "constraint.E_W = 0"),
+        (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=FixedClassifier(np.ones((1, 1)))), "m = 3 rows"),
+        (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=Near(np.ones((1, 1)), 1)), "N = 10 columns"),
+        (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=HardMargin()), "cross_entropy"),
+        (lambda: Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NonNegative()), "one layer"),
+        (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=cast(Any, "relu")), "ufm.constraints"),
+        (lambda: solve(Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=NonNegative()), "newton"), "one solver"),
+    ],
+)
+def test_errors_name_the_field_and_the_fix(make, words):
+    with pytest.raises(ProblemError, match=words):
+        make()
+
+
+def test_regression_and_grids_take_constraints_too():
+    Y = np.random.default_rng(0).standard_normal((2, 7))
+    problem = Problem(samples(Y), lam_W=0.1, lam_H=0.1, lam_b=1.0, constraint=FixedClassifier(np.eye(2)))
+    optima = solve(problem, over={"lam_b": [0.5, 1.0]})
+    assert optima[1].value == solve(problem).value
+    assert optima.gap.max() <= 1e-12

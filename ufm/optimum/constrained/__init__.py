@@ -1,0 +1,1 @@
+"""Optima under a constraint, one file each."""

@@ -1,0 +1,136 @@
+"""Features near given ones: the features are exact for a given classifier, what is left is smooth in W and b.
+
+h_i = (W'W + a I)^{-1} (W'(y_i - b) + beta h0_i) with a = N lam_H + beta (theory: section 7; tirer2023), so the samples
+enter through the second moments of (1, y, h0) only. Not convex in W: started at the unconstrained optimum turned
+towards H0, at the classifier that H0 asks for, and at random; bounded below by the unconstrained problem.
+"""
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ufm.constraints import Near
+from ufm.errors import ProblemError
+from ufm.optimum.constrained.point import optimum_at, slope_of
+from ufm.optimum.optimum import Optimum
+from ufm.optimum.squared.solve import solve_squared
+from ufm.optimum.status import OptimumStatus
+from ufm.problem import Problem, objective
+
+_RANDOM_STARTS = 6
+_POLISH = 4
+_LARGE = 400  # unknowns up to which a Hessian by differences is cheap
+
+
+def solve_near(problem: Problem) -> Optimum:
+    """The best critical point found; certified where it meets the bound: H0 is optimal (tirer2023: corollary 2.2)."""
+    near = problem.constraint
+    if not isinstance(near, Near):
+        raise ProblemError("constraint", near, "this solver needs Near.")
+    Y, d = problem.targets.matrix(), near.H0.shape[0]
+    free = solve_squared(problem.replace(constraint=None, width=d), "auto")
+    data = _Moments(problem, Y, near)
+    found = [_descend(data, W, b) for W, b in _starts(problem, near, free, Y)]
+    W, b, work = min(found, key=lambda end: data.value_and_slope(np.concatenate([end[0].ravel(), end[1]]))[0])
+    W, b = _polish(data, W, b)
+    H = _features(problem, near, Y, W, b)
+    value = float(objective(problem, W, H, b if problem.has_bias else None))
+    tight = value - free.lower_bound <= 1e-11 * max(1.0, value)
+    return optimum_at(
+        problem,
+        W,
+        H,
+        b,
+        status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
+        method=f"features exact, {len(found)} descents of the classifier",
+        value=value,
+        lower_bound=free.lower_bound,
+        stationarity=slope_of(problem, W, H, b, "WHb"),
+        work=work,
+    )
+
+
+class _Moments:
+    """min over H as a function of (W, b), from the second moments of (y, h0)."""
+
+    def __init__(self, problem: Problem, Y: np.ndarray, near: Near):
+        self.problem, self.m, self.d = problem, problem.m, near.H0.shape[0]
+        self.beta, self.a = near.beta, problem.N * float(problem.lam_H) + near.beta
+        self.lam_W = float(problem.lam_W[0])
+        self.lam_b = float(problem.lam_b) if problem.has_bias else 0.0
+        rows = np.vstack([Y, near.H0])
+        self.mean = rows.mean(axis=1)
+        self.second = rows @ rows.T / problem.N
+
+    def value_and_slope(self, x: np.ndarray) -> tuple[float, np.ndarray]:
+        """f and its gradient; x is W, then b, which counts where there is a bias."""
+        m, d = self.m, self.d
+        W, b = x[: m * d].reshape(m, d), x[m * d :] * self.problem.has_bias
+        yy, yh, hh = self.second[:m, :m], self.second[:m, m:], self.second[m:, m:]
+        ybar, hbar = self.mean[:m], self.mean[m:]
+        # moments of the residual target y - b
+        rr = yy - np.outer(ybar, b) - np.outer(b, ybar) + np.outer(b, b)
+        rh = yh - np.outer(b, hbar)
+        G_inverse = np.linalg.inv(W.T @ W + self.a * np.eye(d))
+        cross = W.T @ rh  # W'(y - b) h0' averaged
+        right = W.T @ rr @ W + self.beta * (cross + cross.T) + self.beta**2 * hh
+        value = (np.trace(rr) + self.beta * np.trace(hh) - np.sum(G_inverse * right)) / 2
+        value += self.lam_W / 2 * np.sum(W**2) + self.lam_b / 2 * b @ b
+        # Envelope: the slope by W is (W h + b - y) h' averaged, h = G^{-1} (W'(y - b) + beta h0).
+        features = G_inverse @ right @ G_inverse
+        target_features = (rr @ W + self.beta * rh) @ G_inverse
+        by_W = W @ features - target_features + self.lam_W * W
+        mean_h = G_inverse @ (W.T @ (ybar - b) + self.beta * hbar)
+        by_b = W @ mean_h + b - ybar + self.lam_b * b
+        if not self.problem.has_bias:
+            by_b = np.zeros(m)
+        return float(value), np.concatenate([by_W.ravel(), by_b])
+
+
+def _descend(data: _Moments, W: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Quasi-Newton to round-off; restarts forget a curvature that no longer fits."""
+    x, work = np.concatenate([W.ravel(), b]), 0
+    for _ in range(_POLISH):
+        options = {"gtol": 1e-13, "ftol": 1e-18, "maxiter": 3000, "maxcor": 30}
+        end = minimize(data.value_and_slope, x, jac=True, method="L-BFGS-B", options=options)
+        x, work = end.x, work + int(end.nit)
+        if float(np.abs(end.jac).max()) <= 1e-12:
+            break
+    return x[: W.size].reshape(W.shape), x[W.size :], work
+
+
+def _polish(data: _Moments, W: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Newton's last steps, the Hessian by central differences of the slope: each takes eight digits off the slope."""
+    x = np.concatenate([W.ravel(), b])
+    if x.size > _LARGE:
+        return W, b
+    slope = data.value_and_slope(x)[1]
+    step = 1e-5 * max(1.0, float(np.abs(x).max()))
+    for _ in range(_POLISH):
+        shifts = step * np.eye(x.size)
+        hessian = [(data.value_and_slope(x + e)[1] - data.value_and_slope(x - e)[1]) / (2 * step) for e in shifts]
+        trial = x - np.linalg.lstsq(np.array(hessian), slope, rcond=1e-12)[0]
+        found = data.value_and_slope(trial)[1]
+        if np.linalg.norm(found) >= np.linalg.norm(slope):
+            break
+        x, slope = trial, found
+    return x[: W.size].reshape(W.shape), x[W.size :]
+
+
+def _starts(problem: Problem, near: Near, free: Optimum, Y: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    H_free = free.H if free.H.shape[1] == problem.N else np.repeat(free.H, problem.targets.multiplicity, axis=1)
+    U, _, Vt = np.linalg.svd(near.H0 @ H_free.T)
+    turn = U @ Vt  # the rotation of the optimum's features closest to H0
+    centred = Y - free.b[:, None]
+    ridge = problem.N * float(problem.lam_W[0]) * np.eye(near.H0.shape[0])
+    asked = centred @ near.H0.T @ np.linalg.pinv(near.H0 @ near.H0.T + ridge)
+    rng = np.random.default_rng(0)
+    size = float(np.linalg.norm(free.W[0])) or 1.0
+    W = free.W[0] @ turn.T
+    random = [size * rng.standard_normal(W.shape) / np.sqrt(W.size) for _ in range(_RANDOM_STARTS)]
+    return [(start, free.b.copy()) for start in (W, asked, W + asked, *random)]
+
+
+def _features(problem: Problem, near: Near, Y: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The exact response (d x N)."""
+    a = problem.N * float(problem.lam_H) + near.beta
+    return np.linalg.solve(W.T @ W + a * np.eye(W.shape[1]), W.T @ (Y - b[:, None]) + near.beta * near.H0)

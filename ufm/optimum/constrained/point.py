@@ -1,0 +1,58 @@
+"""A point of a constrained problem as an Optimum: residuals of the factors that are free, and only of those."""
+
+import math
+
+import numpy as np
+
+from ufm.errors import UfmError
+from ufm.optimum.certificate import Certificate, closed
+from ufm.optimum.optimum import Optimum
+from ufm.optimum.status import OptimumStatus
+from ufm.problem import Problem, gradient
+
+
+def optimum_at(
+    problem: Problem,
+    W: np.ndarray,
+    H: np.ndarray,
+    b: np.ndarray,
+    *,
+    status: OptimumStatus,
+    method: str,
+    value: float,
+    lower_bound: float,
+    stationarity: float,
+    unique: bool | None = None,
+    dual: np.ndarray | None = None,
+    work: int = 0,
+) -> Optimum:
+    """Assemble an answer; balance is NaN: with a constraint on one factor nothing balances the two."""
+    if not np.isfinite(value):
+        raise UfmError("the objective overflows double precision; rescale the targets.")
+    root = np.sqrt(problem.targets.multiplicity) if H.shape[1] != problem.N else 1.0
+    s = np.linalg.svd((W @ H) * root, compute_uv=False)
+    rank = int(np.sum(s > 1e-10 * max(float(s[0]), 1e-300))) if s.size else 0
+    certificate = Certificate(
+        value, closed(lower_bound, value), stationarity, math.nan, rank, unique=unique, dual=dual, work=work
+    )
+    return Optimum(problem, status, method, (W,), H, b, s, certificate)
+
+
+def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free: str) -> float:
+    """Largest norm of the gradient by the factors named in `free`, relative to its fit's and its penalty's parts."""
+    slope = gradient(problem, (W,), H, b if problem.has_bias else None)
+    weights = problem.targets.multiplicity if H.shape[1] != problem.N else 1.0
+    penalties = {"W": float(problem.lam_W[0]) * W, "H": float(problem.lam_H) * weights * H}
+    slopes = {"W": slope.W[0], "H": slope.H}
+    extra = 0.0
+    if problem.has_bias:
+        penalties["b"], slopes["b"] = float(problem.lam_b) * b, slope.b
+        extra = float(np.linalg.norm(problem.targets.mean))
+    found = []
+    for name in free:
+        if name not in slopes:
+            continue
+        g, penalty = slopes[name], penalties[name]
+        scale = float(np.linalg.norm(penalty) + np.linalg.norm(g - penalty)) + (extra if name == "b" else 0.0)
+        found.append(float(np.linalg.norm(g)) / scale if scale > 0 else 0.0)
+    return max(found)

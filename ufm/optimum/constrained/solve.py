@@ -1,0 +1,28 @@
+"""Which solver answers for which constraint."""
+
+from collections.abc import Callable
+
+from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget
+from ufm.errors import ProblemError
+from ufm.optimum.constrained.fixed_classifier import solve_fixed_classifier
+from ufm.optimum.constrained.hard_margin import solve_hard_margin
+from ufm.optimum.constrained.near import solve_near
+from ufm.optimum.constrained.non_negative import solve_non_negative
+from ufm.optimum.constrained.norm_budget import solve_norm_budget
+from ufm.optimum.optimum import Optimum
+from ufm.problem import Problem
+
+_SOLVERS: dict[type, Callable[[Problem], Optimum]] = {
+    FixedClassifier: solve_fixed_classifier,
+    HardMargin: solve_hard_margin,
+    Near: solve_near,
+    NonNegative: solve_non_negative,
+    NormBudget: solve_norm_budget,
+}
+
+
+def solve_constrained(problem: Problem, method: str) -> Optimum:
+    """The optimum under the problem's constraint, with what is known of it; method is "auto"."""
+    if method != "auto":
+        raise ProblemError("method", method, "a constrained problem has one solver; leave method='auto'.")
+    return _SOLVERS[type(problem.constraint)](problem)
