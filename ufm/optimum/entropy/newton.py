@@ -73,16 +73,17 @@ def solve_newton(program: EntropyProgram) -> EntropySolution:
     gap, slope = next((gap, slope) for size, gap, slope in _ENOUGH if max(Y.shape) <= size)
     goal = slope * program.threshold * root
     state, work, idle = _State.at(program, Y, b, L, sigma), 1, 0
-    best, growth, sharpest = _candidate(state, work), _GROWTH, _SHARPEST * sigma
+    best, merit, growth, sharpest = _candidate(state, work), (math.inf, math.inf), _GROWTH, _SHARPEST * sigma
     for _ in range(_MAX_OUTER):
         state, used, reached = _minimise(state, goal / 2)
         work += used
         candidate = _candidate(state, work)
-        if candidate.gap < 0.9 * best.gap:
-            best, idle = candidate, 0
-        else:
-            idle += 1
-        if candidate.relative_gap <= gap and max(state.moved, state.slope) <= goal:
+        residual = max(state.moved, state.slope)
+        now = (max(candidate.relative_gap, gap), residual)  # a closed gap says no more; the residual still does
+        idle = 0 if now[0] < 0.9 * merit[0] or (now[0] <= merit[0] and residual < 0.9 * merit[1]) else idle + 1
+        if now < merit:
+            best, merit = candidate, now
+        if candidate.relative_gap <= gap and residual <= goal:
             return candidate
         if idle >= _PATIENCE:
             break  # round-off has the last word
