@@ -27,6 +27,7 @@ BASE = {
     "record",
     "symbols",
     "metrics",
+    "tensors",
 }
 WITNESSES = {
     "theorem": {"catalogue", "theorems", "derivation"},
@@ -34,7 +35,7 @@ WITNESSES = {
     "flow": {"flow"},
     "measured": {"measure", "networks"},
 }
-ABOVE = {"compare", "campaign", "referee", "figure", "plot", "cli"}
+ABOVE = {"compare", "predict", "campaign", "referee", "figure", "plot", "cli"}
 HEAVY = {"cvxpy", "sympy", "matplotlib", "torch", "cupy", "scipy", "xarray", "pandas"}
 
 

@@ -20,6 +20,7 @@ from .optimum import Optimum as Optimum
 from .optimum import certify as certify
 from .optimum import certify_logits as certify_logits
 from .optimum import solve as solve
+from .predict import predict as predict
 from .problem import Problem as Problem
 from .problem import classes as classes
 from .problem import gradient as gradient

@@ -1,7 +1,7 @@
 """Witnesses side by side: every observable that two records share, their difference, and whether it is allowed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,10 @@ class Row:
     @property
     def in_tolerances(self) -> float:
         """|difference| over what is allowed."""
-        return abs(self.difference) / self.tolerance.allowed(self.reference)
+        allowed = self.tolerance.allowed(self.reference)
+        if allowed == 0:
+            return 0.0 if self.difference == 0 else float("inf")
+        return abs(self.difference) / allowed
 
     @property
     def agrees(self) -> bool:
@@ -47,10 +50,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows of (observable, witness); prints as a table."""
+    """Rows of (observable, witness); prints as a table. records: what was held together, the reference first."""
 
     reference: str
     rows: tuple[Row, ...]
+    records: tuple[Record, ...] = field(default=(), compare=False, repr=False)
+    notes: tuple[str, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -77,7 +82,8 @@ class Comparison:
             }
             for r in self.rows
         ]
-        return {"reference": self.reference, "agrees": self.agrees, "rows": rows}
+        found = {"reference": self.reference, "agrees": self.agrees, "rows": rows}
+        return found | ({"notes": list(self.notes)} if self.notes else {})
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
         for r in self.rows:
@@ -94,16 +100,16 @@ class Comparison:
     def __str__(self) -> str:
         table = [self._header, *self._cells()]
         widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-        return "\n".join(
-            "  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table
-        )
+        lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip() for row in table]
+        return "\n".join([*lines, *self.notes])
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
         head = "".join(f"<th>{cell}</th>" for cell in self._header)
         body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in self._cells())
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        notes = "".join(f"<p>{note}</p>" for note in self.notes)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
 
 
 def compare(record: Record, *others: Record) -> Comparison:
@@ -119,7 +125,7 @@ def compare(record: Record, *others: Record) -> Comparison:
                 rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness, allowed))
     if not rows:
         raise UfmError("the records share no observable; `record.values` lists what each one has.")
-    return Comparison(record.witness, tuple(rows))
+    return Comparison(record.witness, tuple(rows), (record, *others))
 
 
 def _in_units(allowed: Tolerance, reference: Record) -> Tolerance:

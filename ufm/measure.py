@@ -161,7 +161,7 @@ def _truth(given: Any, problem: Problem | None, W: np.ndarray | None, N: int) ->
         if not np.array_equal(counts, problem.classes.counts):
             raise UfmError(f"the labels' class sizes are {counts}, the problem's {problem.classes.counts}.")
         return _Truth(array, problem.classes.codes)
-    return _Truth(array, None if W is None else _one_hot(kinds, W.shape[0]))
+    return _Truth(array, None if W is None else one_hot_codes(kinds, W.shape[0]))
 
 
 def _of_targets(targets: Targets, N: int) -> _Truth:
@@ -178,7 +178,7 @@ def _columns(array: np.ndarray, N: int) -> np.ndarray:
     return array.astype(np.float64)
 
 
-def _one_hot(kinds: np.ndarray, m: int) -> np.ndarray:
+def one_hot_codes(kinds: np.ndarray, m: int) -> np.ndarray:
     """One-hot codes of the classes present (m x K): by value where labels are 0..m-1, else by rank."""
     rows = kinds.astype(int) if kinds.dtype.kind in "iufb" and np.all(np.isin(kinds, np.arange(m))) else None
     if rows is None and kinds.size == m:

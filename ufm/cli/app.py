@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ufm.cli import catalogue, check, compare, doctor, figure, measure, simulate, solve, train
+from ufm.cli import catalogue, check, compare, doctor, figure, measure, predict, simulate, solve, train
 from ufm.errors import UfmError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("simulate")(simulate.simulate)
 app.command("sweep")(train.sweep)
 app.command("train")(train.train)
 app.command("measure")(measure.measure)
+app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("figure")(figure.figure)
 app.command("cite")(catalogue.cite)

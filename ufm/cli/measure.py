@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from ufm.cli.arrays_file import ArraysFile, Names, Rows, read_arrays
 from ufm.cli.terminal import JsonFlag, console, print_json, table
 
 
 def measure(
-    arrays: Annotated[Path, typer.Argument(help="An .npz file with H (d x N), labels (N), and W, b if there.")],
+    arrays: ArraysFile,
+    name: Names = None,
+    rows: Rows = False,
     save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
@@ -17,18 +20,10 @@ def measure(
 
     Example: ufm measure run.npz
     """
-    import numpy as np
-
-    from ufm.errors import UfmError
     from ufm.measure import measure as take
 
-    if not arrays.exists():
-        raise UfmError(f"{arrays}: no such file.")
-    with np.load(arrays, allow_pickle=False) as stored:
-        missing = {"H", "labels"} - set(stored)
-        if missing:
-            raise UfmError(f"{arrays} has no {' and no '.join(sorted(missing))}; it has {', '.join(stored)}.")
-        record = take(stored["H"], stored["labels"], stored.get("W"), stored.get("b"))
+    given = read_arrays(arrays, name, rows)
+    record = take(given["H"], given["labels"], given["W"], given["b"])
     if save is not None:
         record.save(save)
     scalars = {str(k): float(v) for k, v in record.values.data_vars.items() if v.ndim == 0}

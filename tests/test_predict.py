@@ -1,0 +1,289 @@
+"""A user's own arrays: read from files without running anything, and held against the certified optimum."""
+
+import json
+import math
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import ufm
+from ufm import encodings
+from ufm.cli.app import app
+from ufm.errors import UfmError
+from ufm.metrics.weight_balance import direction_balance, effective_lam_H
+from ufm.predict import excess_loss, predict
+from ufm.tensors import read_tensors
+from ufm.tolerance import roundoff
+
+WEIGHTS: dict[str, Any] = {"lam_W": 0.02, "lam_H": 0.001, "lam_b": 0.5}
+
+
+def at_optimum(counts: list[int], codes: Any = None, **changes: float) -> dict:
+    """Features, labels, classifier and bias of the certified optimum, in 7 dimensions more than it needs."""
+    codes = encodings.one_hot(len(counts)) if codes is None else codes
+    optimum = ufm.solve(ufm.Problem(ufm.classes(codes, counts), **{**WEIGHTS, **changes}))  # pyright: ignore
+    R = np.linalg.qr(np.random.default_rng(0).standard_normal((optimum.H.shape[0] + 7, optimum.H.shape[0])))[0]
+    H = np.repeat(R @ optimum.H, counts, axis=1)
+    return {"H": H, "labels": np.repeat(np.arange(len(counts)), counts), "W": optimum.product @ R.T, "b": optimum.b}
+
+
+@pytest.mark.parametrize("counts", [[30] * 4, [50, 20, 10, 5]])
+@pytest.mark.parametrize("lam_b", [0.0, 0.02, 0.5, math.inf])
+def test_the_optimum_agrees_with_itself(counts: list[int], lam_b: float) -> None:
+    state = at_optimum(counts, lam_b=lam_b)
+    found = predict(**state, lam_W=0.02, lam_H=0.001, lam_b=lam_b)
+    assert found.agrees, found
+    assert isinstance(found, ufm.Comparison)
+    measured = found.records[1]
+    assert 0 <= float(measured["excess_loss"]) < 1e-10
+    assert float(measured["lam_H_anisotropy"]) == pytest.approx(1, abs=1e-6)
+    inferred = predict(**state, lam_W=0.02, lam_b=lam_b)
+    assert inferred.agrees
+    assert "inferred" in inferred.notes[0]
+    assert float(inferred.records[0]["lam_H_effective"]) == pytest.approx(0.001, rel=1e-8)
+
+
+@pytest.mark.parametrize("name", ["simplex", "one_vs_rest", "binary"])
+def test_other_codes(name: str) -> None:
+    codes = encodings.available()[name](4)
+    state = at_optimum([20, 10, 10, 5], codes)
+    assert predict(**state, **WEIGHTS, codes=codes).agrees
+    other = np.random.default_rng(0).standard_normal(codes.shape)
+    assert not predict(**state, **WEIGHTS, codes=other).agrees
+
+
+@pytest.mark.parametrize("change", [{"lam_b": 0.1}, {"lam_H": 0.01}, {"lam_W": 0.04}])
+def test_wrong_weights_are_noticed(change: dict) -> None:
+    found = predict(**at_optimum([30] * 4), **{**WEIGHTS, **change})
+    assert not found.agrees
+    assert float(found.records[1]["excess_loss"]) > 1e-4
+
+
+def test_excess_loss_is_never_negative_at_any_point_near_the_optimum() -> None:
+    state, rng = at_optimum([9, 6, 4, 3]), np.random.default_rng(1)
+    for size in (1e-12, 1e-9, 1e-6, 1e-3, 1e-1, 10):
+        moved = {**state, "H": state["H"] + size * rng.standard_normal(state["H"].shape)}
+        assert float(predict(**moved, **WEIGHTS).records[1]["excess_loss"]) >= 0
+    with pytest.raises(UfmError, match="below the certified minimum"):
+        excess_loss(0.9, 1.0)
+    assert excess_loss(1.0 - 1e-16, 1.0) == 0
+    assert excess_loss(1.0, 0.0) == math.inf
+
+
+def test_classes_in_any_order_and_labels_of_any_kind() -> None:
+    state = at_optimum([9, 6, 4, 3])
+    order = np.random.default_rng(1).permutation(22)
+    names = np.array(["ant", "bee", "cat", "dog"])[state["labels"]]
+    mixed = {**state, "H": state["H"][:, order], "labels": names[order]}
+    assert predict(**mixed, **WEIGHTS).agrees
+
+
+def test_features_alone() -> None:
+    state = at_optimum([30] * 4)
+    found = predict(state["H"], state["labels"], **WEIGHTS)
+    assert found.agrees
+    assert "W is not given" in str(found)
+    assert {"cosine", "class_mean_norm"} <= {row.observable for row in found.rows}
+    with pytest.raises(UfmError, match="without W"):
+        predict(state["H"], state["labels"], lam_W=0.02)
+    with pytest.raises(UfmError, match="H is zero"):
+        predict(0 * state["H"], state["labels"], state["W"], lam_W=0.02)
+
+
+def test_cross_entropy() -> None:
+    problem = ufm.Problem(ufm.classes(encodings.one_hot(3), 10), lam_W=0.02, lam_H=0.001, loss="cross_entropy")
+    optimum = ufm.solve(problem)
+    H, labels = np.repeat(optimum.H, 10, axis=1), np.repeat(range(3), 10)
+    assert predict(H, labels, optimum.product, lam_W=0.02, lam_H=0.001, loss="cross_entropy").agrees
+
+
+def test_a_narrow_network_is_held_against_the_best_of_its_width() -> None:
+    state = at_optimum([10] * 4)
+    U = np.linalg.svd(state["W"], full_matrices=False)[2][:2]
+    found = predict(U @ state["H"], state["labels"], state["W"] @ U.T, state["b"], **WEIGHTS)
+    assert "Raise width" in str(found)
+    assert float(found.records[1]["excess_loss"]) > 0
+
+
+def test_weight_balance_against_its_definition() -> None:
+    rng = np.random.default_rng(0)
+    W, H = rng.standard_normal((3, 5)), rng.standard_normal((5, 40)) + 1
+    found = direction_balance(W, H, 0.3)
+    V, s, Qt = np.linalg.svd(W @ H, full_matrices=False)
+    for i in range(3):
+        u = W.T @ V[:, i]
+        expected = 0.3 * np.sum(u**2) / np.sum((u / np.linalg.norm(u) @ H) ** 2)
+        assert found.lam_H[i] == pytest.approx(expected, rel=1e-12)
+        assert found.mean_share[i] == pytest.approx(np.sum(Qt[i]) ** 2 / 40, rel=1e-12)
+    assert effective_lam_H(W, H, 0.3) == pytest.approx(0.3 * np.sum(W**2) / np.sum(H**2), rel=roundoff())
+    balanced = np.linalg.qr(rng.standard_normal((40, 3)))[0].T
+    W = rng.standard_normal((3, 3))
+    _, s, Vt = np.linalg.svd(W)  # H H' = 4 W'W: every direction has lam_W/4
+    assert direction_balance(W, 2 * Vt.T * s @ balanced, 0.4).lam_H == pytest.approx(0.1)
+    anisotropic = Vt.T * (s * [1, 2, 3]) @ balanced  # planted: direction i weighs 1/i^2
+    assert direction_balance(W, anisotropic, 1.0).anisotropy() == pytest.approx(9)
+
+
+# Files
+
+
+def write_safetensors(path: Path, arrays: dict[str, np.ndarray], damage: dict | None = None) -> Path:
+    """The format written once more, from its description."""
+    names = {"float32": "F32", "float64": "F64", "int64": "I64", "float16": "F16", "bool": "BOOL"}
+    header, raw = {"__metadata__": {"by": "test"}}, b""
+    for name, array in arrays.items():
+        span = [len(raw), len(raw) + array.nbytes]
+        header[name] = {"dtype": names[array.dtype.name], "shape": list(array.shape), "data_offsets": span}  # pyright: ignore
+        raw += array.tobytes()
+    for name, entry in (damage or {}).items():
+        header[name] = {**header.get(name, {}), **entry}
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + raw)
+    return path
+
+
+ARRAYS = {
+    "a": np.arange(6, dtype=np.float32).reshape(2, 3),
+    "b": np.array([1.5, -2.5]),
+    "c": np.array([[7], [8]]),
+    "d": np.array(3, dtype=np.float16),
+    "e": np.array([True, False]),
+    "f": np.zeros((0, 4)),
+}
+
+
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "pt"])
+def test_arrays_come_back_as_they_were(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    if kind == "npz":
+        np.savez(path, **ARRAYS)  # pyright: ignore
+    elif kind == "safetensors":
+        write_safetensors(path, ARRAYS)
+    else:
+        torch = pytest.importorskip("torch")
+        torch.save({k: torch.tensor(v) for k, v in ARRAYS.items()}, path)
+    found = read_tensors(path)
+    assert set(found) == set(ARRAYS)
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+def test_bfloat16_and_nested_dictionaries(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    values = torch.tensor([1.0, -2.5, 3.140625]).bfloat16()
+    torch.save({"head": {"weight": values}, "epoch": 3}, tmp_path / "x.pth")
+    np.testing.assert_array_equal(read_tensors(tmp_path / "x.pth")["head.weight"], [1.0, -2.5, 3.140625])
+    raw = values.view(torch.int16).numpy().tobytes()
+    header = json.dumps({"w": {"dtype": "BF16", "shape": [3], "data_offsets": [0, 6]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + raw)
+    np.testing.assert_array_equal(read_tensors(tmp_path / "x.safetensors")["w"], [1.0, -2.5, 3.140625])
+
+
+class Malice:
+    """Runs when it is unpickled; the file it makes shows that it did."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple:
+        return Path.write_text, (self.trace, "executed")
+
+
+@pytest.mark.parametrize("kind", ["npz", "pt", "pickled.pt"])
+def test_no_pickle_is_executed(tmp_path: Path, kind: str) -> None:
+    trace, path = tmp_path / "trace", tmp_path / f"x.{kind}"
+    if kind == "npz":
+        np.savez(path, H=np.array([Malice(trace)], dtype=object))
+    elif kind == "pt":
+        pytest.importorskip("torch").save({"H": Malice(trace)}, path)
+    else:
+        pytest.importorskip("torch")
+        path.write_bytes(pickle.dumps({"H": Malice(trace)}))
+    with pytest.raises(UfmError):
+        read_tensors(path)
+    assert not trace.exists()
+    pickle.loads(pickle.dumps(Malice(trace)))
+    assert trace.exists(), "the planted pickle does work"
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ({"a": {"data_offsets": [0, 1 << 40]}}, "size that its header says"),
+        ({"a": {"data_offsets": [-8, 16]}}, "size that its header says"),
+        ({"a": {"shape": [2, 4]}}, "size that its header says"),
+        ({"a": {"shape": [2.0, 3]}}, "size that its header says"),
+        ({"a": {"dtype": "O"}}, "entry of 'a'"),
+        ({"z": {"dtype": "F32"}}, "entry of 'z'"),
+    ],
+)
+def test_damaged_safetensors_are_refused(tmp_path: Path, damage: dict, message: str) -> None:
+    with pytest.raises(UfmError, match=message):
+        read_tensors(write_safetensors(tmp_path / "x.safetensors", ARRAYS, damage))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x01", struct.pack("<Q", 1 << 60) + b"{}", struct.pack("<Q", 4) + b"{x: "])
+@pytest.mark.parametrize("kind", ["npz", "safetensors", "pt"])
+def test_files_that_are_something_else(tmp_path: Path, content: bytes, kind: str) -> None:
+    path = tmp_path / f"x.{kind}"
+    path.write_bytes(content)
+    if kind == "pt":
+        pytest.importorskip("torch")
+    with pytest.raises(UfmError):
+        read_tensors(path)
+
+
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    with pytest.raises(UfmError, match="no such file"):
+        read_tensors(tmp_path / "x.npz")
+    (tmp_path / "x.pkl").write_bytes(b"")
+    with pytest.raises(UfmError, match="ending is not known"):
+        read_tensors(tmp_path / "x.pkl")
+
+
+# The command
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [str(word) for word in words])
+    if isinstance(done.exception, UfmError):
+        return 2, str(done.exception)
+    return done.exit_code, done.stdout
+
+
+def test_predict_command(tmp_path: Path) -> None:
+    state, path = at_optimum([30] * 4), str(tmp_path / "run.npz")
+    np.savez(path, **state)
+    code, text = run("predict", path, "--lam-W", "0.02", "--lam-H", "0.001", "--lam-b", "0.5", "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert found["agrees"]
+    assert len(found["lam_H_by_direction"]) == 4
+    code, text = run("predict", path, "--lam-W", "0.02", "--lam-b", "0.5", "--save", str(tmp_path / "r.nc"))
+    assert code == 0
+    assert "inferred from the balance" in text
+    assert "excess_loss" in ufm.load(tmp_path / "r.nc")
+    assert run("predict", path, "--lam-W", "0.2", "--lam-H", "0.001")[0] == 1
+    assert run("predict", path, "--lam-W", "0.2", "--encoding", "one")[0] == 2
+    assert (
+        run("predict", path, "--lam-W", "0.02", "--lam-H", "0.001", "--encoding", "simplex")[0] == 2
+    )  # m = 3, W has 4
+
+
+def test_names_and_rows_of_a_file(tmp_path: Path) -> None:
+    state = at_optimum([5] * 3)
+    theirs = {"z": np.ascontiguousarray(state["H"].T), "y": state["labels"], "fc.weight": state["W"]}
+    path = str(write_safetensors(tmp_path / "run.safetensors", theirs))
+    names = ("--name", "H=z", "--name", "labels=y", "--name", "W=fc.weight")
+    code, text = run("measure", path, *names, "--rows", "--json")
+    assert code == 0
+    assert json.loads(text)["nc1"] < 1e-12
+    assert run("measure", path, *names)[0] == 2
+    assert "it has z, y, fc.weight" in run("measure", path)[1]
+    assert "write it as" in run("measure", path, "--name", "X=z")[1]

@@ -1,0 +1,39 @@
+"""The flags that name a user's arrays, shared by the verbs that read them."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ufm.errors import UfmError
+
+ArraysFile = Annotated[
+    Path, typer.Argument(help="H (d x N), labels (N), and W, b if there: .npz, .safetensors, or .pt with tensors only.")
+]
+Names = Annotated[
+    list[str] | None, typer.Option("--name", help="What the file calls an array: --name W=fc.weight; may be repeated.")
+]
+Rows = Annotated[bool, typer.Option("--rows", help="The file's H has one row a sample (N x d), as PyTorch does.")]
+
+_WANTED = ("H", "labels", "W", "b")
+
+
+def read_arrays(path: Path, names: list[str] | None, rows: bool) -> dict[str, Any]:
+    """H (d x N), labels, W and b (None where absent) of a file; UfmError lists what it has where one is missing."""
+    from ufm.tensors import read_tensors
+
+    stored = read_tensors(path)
+    given = dict(_name(text) for text in names or [])
+    missing = [name for name in {**dict.fromkeys(("H", "labels")), **given} if given.get(name, name) not in stored]
+    if missing:
+        wanted = " and no ".join(given.get(name, name) for name in missing)
+        raise UfmError(f"{path} has no {wanted}; it has {', '.join(stored) or 'nothing'}. Name arrays with --name.")
+    found = {name: stored.get(given.get(name, name)) for name in _WANTED}
+    return found | {"H": found["H"].T if rows else found["H"]}  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def _name(text: str) -> tuple[str, str]:
+    ours, equals, theirs = text.partition("=")
+    if not equals or ours not in _WANTED:
+        raise UfmError(f"--name {text}: write it as H=..., labels=..., W=... or b=....")
+    return ours, theirs

@@ -1,0 +1,164 @@
+"""A user's own arrays against the certified optimum of the same sizes and weights, in one call."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ufm import encodings
+from ufm.arrays import to_numpy
+from ufm.compare import Comparison, compare
+from ufm.errors import UfmError
+from ufm.measure import measure, one_hot_codes
+from ufm.metrics.weight_balance import direction_balance, effective_lam_H
+from ufm.optimum import Optimum, solve
+from ufm.problem import ClassTargets, Problem, classes
+from ufm.record import Record
+from ufm.tolerance import roundoff
+
+# What is held against the theory, most telling first; the rest of the measured record stands beside it.
+_TELLING = (
+    "excess_loss",
+    "singular_values",
+    "singular_values_centred",
+    "singular_value_mean",
+    "cosine",
+    "cosine_centred",
+    "class_mean_norm",
+    "classifier_norm",
+    "bias",
+    "nc1",
+    "nc2_etf",
+    "nc3",
+    "nc3_balance",
+    "lam_H_effective",
+    "lam_H_anisotropy",
+)
+
+
+def predict(
+    H: Any,
+    labels: Any,
+    W: Any = None,
+    b: Any = None,
+    *,
+    lam_W: float,
+    lam_H: float | None = None,
+    lam_b: float = math.inf,
+    codes: Any = None,
+    loss: str = "mse",
+) -> Comparison:
+    """Hold features, classifier and bias against the global minimum of the problem with these weights and sizes.
+
+    H: d x N, one column a sample; labels: N of any kind, sorted; W: m x d; b: m. lam_W, lam_H, lam_b: weights of
+    1/2||W||^2, 1/2||H||^2, 1/2||b||^2 next to a loss averaged over samples. lam_H None is inferred from the balance
+    lam_W ||W||^2 = lam_H ||H||^2, and the answer's `notes` say so. codes: m x K, one column per label in sorted order
+    (or an encoding); one-hot by default.
+
+    Reported besides the observables: `excess_loss`, measured value over certified minimum - 1, never negative;
+    `lam_H_effective` in total and `lam_H_anisotropy`, largest over smallest by direction. `records` holds the optimum
+    and the measurement; the latter has `lam_H_by_direction` and `mean_share`, one number per singular direction of W H.
+    Raises UfmError where arrays do not fit, or where lam_H is needed and cannot be inferred.
+    """
+    features, classifier = _host(H), None if W is None else _host(W)
+    notes: list[str] = []
+    inferred = lam_H is None
+    if lam_H is None:
+        if classifier is None:
+            raise UfmError("lam_H is neither given nor, without W, to be inferred; give one of them.")
+        measure(features, labels, classifier, b)  # so that what does not fit is named before anything is inferred
+        lam_H = effective_lam_H(classifier, features, lam_W)
+        notes.append(f"lam_H = {lam_H:.6g} is inferred from the balance lam_W ||W||^2 = lam_H ||H||^2.")
+    problem = _problem(features, labels, classifier, codes, {"lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}, loss)
+    optimum = solve(problem)
+    record = measure(features, labels, classifier, b, problem=problem)
+    reference = _reference(optimum, classifier is not None)
+    if classifier is None:
+        notes.append("W is not given: the classifier, the loss and the balance are left out.")
+    else:
+        found = _beside(record, optimum, features, classifier, lam_W)
+        record = replace(record, values=record.values.assign(found))
+        notes.append(_anisotropy_note(found, int(optimum.certificate.rank)))
+    if not optimum.status.name.startswith("CERTIFIED"):
+        notes.append(f"optimum: {optimum.status.value}")
+    shared = [name for name in _TELLING if name in reference and name in record]
+    if inferred:
+        shared.remove("lam_H_effective")  # it agrees with itself
+    compared = compare(_only(reference, shared), _only(record, shared))
+    return replace(compared, records=(reference, record), notes=tuple(note for note in notes if note))
+
+
+def excess_loss(value: float, minimum: float) -> float:
+    """value/minimum - 1 for a value that cannot be below the minimum: never negative, inf where the minimum is 0.
+
+    Raises UfmError where the value is below the minimum by more than round-off: one of them is then wrong.
+    """
+    if minimum <= 0:
+        return math.inf if value > roundoff() else 0.0
+    excess = value / minimum - 1
+    if excess < -1e3 * roundoff():
+        raise UfmError(f"the value {value} lies below the certified minimum {minimum}; do loss and codes belong to it?")
+    return max(0.0, excess)
+
+
+def _problem(
+    H: np.ndarray, labels: Any, W: np.ndarray | None, codes: Any, weights: dict[str, Any], loss: str
+) -> Problem:
+    """The problem of these labels: sizes counted, codes one-hot unless given, as wide as the features."""
+    if isinstance(labels, ClassTargets):
+        targets = labels
+    else:
+        kinds, counts = np.unique(_host(labels), return_counts=True)
+        if codes is None:
+            m = kinds.size if W is None else W.shape[0]
+            codes = encodings.one_hot(m) if m == kinds.size else one_hot_codes(kinds, m)
+        targets = classes(codes, counts)
+    # Beyond K (or m + 1) more width changes nothing, and None says so.
+    narrow = H.shape[0] < min(targets.m, targets.K)
+    return Problem(targets, loss=loss, width=H.shape[0] if narrow else None, **weights)
+
+
+def _reference(optimum: Optimum, with_W: bool) -> Record:
+    """The optimum's record, with the metrics of its own state where they have a prediction."""
+    record = optimum.record()
+    targets = optimum.problem.classes
+    # The metrics of collapsed features depend on the proportions of the classes only.
+    few = classes(targets.encoding, targets.counts // np.gcd.reduce(targets.counts))
+    metrics = measure(np.repeat(optimum.H, few.counts, axis=1), few, optimum.product, optimum.b).values
+    extra = {str(k): v for k, v in metrics.items() if str(k) not in record and str(k) in _TELLING}
+    if with_W:
+        extra |= {"excess_loss": 0.0, "lam_H_effective": float(optimum.problem.lam_H), "lam_H_anisotropy": 1.0}
+    return replace(record, values=record.values.assign(extra))
+
+
+def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_W: float) -> dict[str, Any]:
+    """Excess loss and weight balance of the measured state."""
+    balance = direction_balance(W, H, lam_W)
+    rank = int(optimum.certificate.rank)  # what theory sets to zero has no weight to compare
+    return {
+        "excess_loss": excess_loss(float(record["value"]), optimum.lower_bound),
+        "lam_H_effective": effective_lam_H(W, H, lam_W),
+        "lam_H_anisotropy": balance.anisotropy(rank),
+        "lam_H_by_direction": ("balance_direction", balance.lam_H),
+        "mean_share": ("balance_direction", balance.mean_share),
+    }
+
+
+def _anisotropy_note(found: dict[str, Any], rank: int) -> str:
+    """Effective weights by direction in one line."""
+    by_direction = np.asarray(found["lam_H_by_direction"][1][:rank])
+    if not np.any(np.isfinite(by_direction)):
+        return ""
+    share = np.where(np.isfinite(by_direction), found["mean_share"][1][:rank], -1.0)
+    mean = int(np.argmax(share))
+    text = f"effective lam_H by singular direction: {np.nanmin(by_direction):.4g} to {np.nanmax(by_direction):.4g}"
+    return f"{text}; {by_direction[mean]:.4g} in the direction nearest the mean (its share there: {share[mean]:.2f})."
+
+
+def _only(record: Record, names: list[str]) -> Record:
+    return replace(record, values=record.values[names])
+
+
+def _host(x: Any) -> np.ndarray:
+    return to_numpy(x) if hasattr(x, "shape") else np.asarray(x)
