@@ -1,6 +1,7 @@
 """The witness "optimum": the global minimum of a problem, with its certificate."""
 
 from ufm.optimum.certificate import Certificate
+from ufm.optimum.constrained.norm_budget import minority_collapse_threshold
 from ufm.optimum.curvature import Curvature, curvature
 from ufm.optimum.deep import Branches, branches
 from ufm.optimum.grouped import GroupedOptimum
@@ -22,5 +23,6 @@ __all__ = [
     "certify",
     "certify_logits",
     "curvature",
+    "minority_collapse_threshold",
     "solve",
 ]
