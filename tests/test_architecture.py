@@ -35,7 +35,7 @@ WITNESSES = {
     "flow": {"flow"},
     "measured": {"measure", "networks"},
 }
-ABOVE = {"compare", "predict", "campaign", "referee", "figure", "plot", "cli"}
+ABOVE = {"compare", "predict", "campaign", "referee", "figure", "plot", "report", "cli"}
 HEAVY = {"cvxpy", "sympy", "matplotlib", "torch", "cupy", "scipy", "xarray", "pandas"}
 
 

@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ufm.cli import catalogue, check, compare, doctor, figure, measure, predict, simulate, solve, train
+from ufm.cli import catalogue, check, compare, doctor, figure, measure, predict, report, simulate, solve, train
 from ufm.errors import UfmError
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.command("measure")(measure.measure)
 app.command("predict")(predict.predict)
 app.command("compare")(compare.compare)
 app.command("figure")(figure.figure)
+app.command("report")(report.report)
 app.command("cite")(catalogue.cite)
 app.command("doctor")(doctor.doctor)
 

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ufm.cli import problem_flags as flags
 from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars, table
+from ufm.errors import UfmError
 
 if TYPE_CHECKING:
     from ufm.referee.report import Report
@@ -13,7 +15,24 @@ if TYPE_CHECKING:
 
 
 def check(
-    statement: Annotated[str, typer.Argument(help="An id (file:name), a file of the catalogue, or your own .py file.")],
+    statement: Annotated[
+        str, typer.Argument(help="An id (file:name), a file of the catalogue, or your own .py file.")
+    ] = "",
+    claim: Annotated[
+        list[str] | None,
+        typer.Option("--claim", help='Your own claim about one problem: "cosine = -1/(K-1)"; may be repeated.'),
+    ] = None,
+    problem: flags.ProblemFile = None,
+    classes: flags.Classes = None,
+    encoding: flags.Encoding = "one_hot",
+    parameters: flags.With = None,
+    counts: flags.Counts = "1",
+    lam_W: flags.LamW = "",
+    lam_H: flags.LamH = None,
+    lam_b: flags.LamB = float("inf"),
+    t_rel: flags.TRel = None,
+    loss: flags.Loss = "mse",
+    width: flags.Width = None,
     samples: Annotated[int, typer.Option(help="Quasi-random points of the domain; its edges come on top.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     train: Annotated[bool, typer.Option(help="Train networks now, where the statement has a campaign.")] = True,
@@ -26,8 +45,23 @@ def check(
     Where the statement has a campaign, its four witnesses (theorem, certified optimum, gradient flow, trained networks)
     are printed side by side and drawn. Exit code 1 where a statement is refuted or a witness disagrees.
 
+    A claim of your own is judged at the one problem that a file or flags state: its left side is an observable (`ufm
+    solve` prints them), then =, <= or >=, then a formula in K, n, m, N, lam_W, lam_H, lam_b, c, tau, rho, t_rel and
+    lam_b_star with + - * / ^, sqrt, min, max, abs, log and exp.
+
     Example: ufm check class_encoding
+
+    Example: ufm check --classes 4 --t-rel 0.3 --lam-b 0 --claim "cosine = -1/(K-1)"
     """
+    if bool(claim) == bool(statement):
+        raise UfmError("ufm check wants one of two: a statement of the catalogue, or --claim TEXT with a problem.")
+    if claim:
+        stated = flags.build_problem(
+            problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width
+        )
+        _check_claims(stated, tuple(claim), seed, counterexample, as_json)
+    if problem is not None or classes is not None:
+        raise UfmError("a statement brings its own problems; a problem of yours is judged with --claim TEXT.")
     from ufm.catalogue import find
     from ufm.referee.check import judge
 
@@ -42,12 +76,31 @@ def check(
     if as_json:
         _print_json(reports, met, pictures)
     elif counterexample:
-        for report in reports:
-            found = report.counterexample
-            typer.echo(f"{report.theorem.id}: {'none found' if found is None else found.sentence()}")
+        _print_counterexamples(reports)
     else:
         _print(reports, met, pictures)
     raise typer.Exit(0 if fine else 1)
+
+
+def _check_claims(problem: Any, texts: tuple[str, ...], seed: int, counterexample: bool, as_json: bool) -> None:
+    """Judge the user's own claims at one problem, print the verdict and leave."""
+    from ufm.referee.conjecture import judge_here
+
+    with progress_bars() as progress:
+        report = judge_here(problem, texts, seed=seed, progress=progress)
+    if as_json:
+        _print_json([report], [], [])
+    elif counterexample:
+        _print_counterexamples([report])
+    else:
+        _print([report], [], [])
+    raise typer.Exit(0 if report.counterexample is None else 1)
+
+
+def _print_counterexamples(reports: "list[Report]") -> None:
+    for report in reports:
+        found = report.counterexample
+        typer.echo(f"{report.theorem.id}: {'none found' if found is None else found.sentence()}")
 
 
 def _summon(name: str, train: bool, progress: Any) -> "Witnesses":

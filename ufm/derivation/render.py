@@ -23,6 +23,9 @@ _LETTERS = {
     "𝟏_K": (r"\mathbf{1}_K", "𝟏_K"),
     "𝟏_N": (r"\mathbf{1}_N", "𝟏_N"),
     "ybar": (r"\bar{y}", "ȳ"),
+    "ybar 1'": (r"\bar{y}\,\mathbf{1}_N'", "ȳ 𝟏_N'"),
+    "Sigma^{1/2}": (r"\Sigma^{1/2}", "Σ^½"),
+    "Sigma^{-1/2}": (r"\Sigma^{-1/2}", "Σ^-½"),
     "hbar": (r"\bar{h}", "h̄"),
     "H_perp": (r"H_{\perp}", "H⊥"),
     "H_Q": (r"H_Q", "H_Q"),
@@ -204,7 +207,7 @@ def _text_length(expr: Any) -> int:
     return max(len(line) for line in _text(expr).split("\n"))
 
 
-def _tex_display(claims: tuple[Any, ...]) -> str:
+def tex_display(claims: tuple[Any, ...]) -> str:
     """All relations of a step as the inside of an `aligned`, or as one formula where that is enough."""
     rows: list[str] = []
     for claim in claims:
@@ -286,7 +289,8 @@ def _refusal(step: Step) -> str:
     return f"NOT VERIFIED ({step.name}): {step.justification}."
 
 
-def _closing(derivation: Derivation) -> str:
+def closing_words(derivation: Derivation) -> str:
+    """How the proof ends: what was verified, and given which lemmas; or that it is none."""
     checked = sum(step.how == "sympy" for step in derivation.steps)
     if not derivation.ok:
         return f"This is not a proof: {', '.join(derivation.failed) or 'nothing'} could not be verified."
@@ -316,10 +320,10 @@ def to_latex(derivation: Derivation) -> str:
                 if step.how == "lemma"
             ]
             if step.claims:
-                out += [r"\[", _tex_display(step.claims), r"\]"]
+                out += [r"\[", tex_display(step.claims), r"\]"]
             if not step.ok:
                 out.append(rf"\textbf{{{_refusal(step)}}}")
-    out += ["", _closing(derivation), r"\end{proof}"]
+    out += ["", closing_words(derivation), r"\end{proof}"]
     return "\n".join(out) + "\n"
 
 
@@ -337,10 +341,10 @@ def to_markdown(derivation: Derivation) -> str:
                 f"(lemma *{_title(each)}*, {each.cite}, {each.locator})" for each in step.lemmas if step.how == "lemma"
             ]
             if step.claims:
-                out += ["", "$$", _tex_display(step.claims), "$$"]
+                out += ["", "$$", tex_display(step.claims), "$$"]
             if not step.ok:
                 out += ["", f"**{_refusal(step)}**"]
-    return "\n".join([*out, "", _closing(derivation), ""])
+    return "\n".join([*out, "", closing_words(derivation), ""])
 
 
 _MARKS = {"sympy": "✓", "lemma": "", "refused": "✗", "definition": ""}
@@ -363,4 +367,4 @@ def to_text(derivation: Derivation, width: int) -> str:
                 out += [f"    {line}".rstrip() for line in block.split("\n")]
             if not step.ok:
                 out += textwrap.wrap(_refusal(step), width)
-    return "\n".join([*out, "", *textwrap.wrap(_closing(derivation), width), ""])
+    return "\n".join([*out, "", *textwrap.wrap(closing_words(derivation), width), ""])

@@ -1,0 +1,7 @@
+"""All verdicts on one page: a self-contained HTML file, and the same data as JSON beside it."""
+
+from ufm.report.entry import describe
+from ufm.report.page import page
+from ufm.report.write import write
+
+__all__ = ["describe", "page", "write"]
