@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,7 +107,8 @@ def test_the_figure_shows_the_data_it_is_given(witnesses):
     drawn = {line.get_label(): line.get_ydata() for line in top.lines}
     assert np.allclose(drawn["certified optimum"], witnesses.optimum["cosine"])
     assert np.allclose(drawn["gradient flow"], witnesses.flow["cosine"])
-    networks = {c.get_label(): c.lines[0].get_ydata() for c in top.containers}
+    bars: list[Any] = list(top.containers)
+    networks = {bar.get_label(): bar.lines[0].get_ydata() for bar in bars}
     assert np.allclose(networks["networks, MNIST"], witnesses.measured["mnist5k"]["cosine"].mean("seed"))
     assert set(networks) == {"networks, MNIST", "networks, Fashion-MNIST"}
 

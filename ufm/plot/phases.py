@@ -86,13 +86,12 @@ def phases(records: list[Record], K: np.ndarray, strength: np.ndarray, cells: np
     with style():
         figure = Figure(figsize=(TWO_COLUMNS, 5.0), layout="constrained")
         axes = list(np.ravel(figure.subplots(2, 2)))
-        image = None
         for ax, record, letter in zip(axes, records, "abc", strict=False):
-            image = phase_diagram(ax, record)
+            phase_diagram(ax, record)
             p = record.problem.p if record.problem is not None else 0
             depth = "one linear layer" if p == 2 else f"{p - 1} linear layers"
             ax.set_title(f"{letter}   $p = {p}$: {depth}", loc="left")
-        class_diagram(axes[3], K, strength, cells, rho)
+        image = class_diagram(axes[3], K, strength, cells, rho)
         axes[3].set_title(r"d   $p = 2$, $\lambda_b = 1$", loc="left")
         for ax in axes:
             ax.set_facecolor("0.88")
