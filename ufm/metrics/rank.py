@@ -1,0 +1,16 @@
+"""Rank of a matrix as a number that noise does not move: stable rank, and numerical rank above a stated threshold."""
+
+import numpy as np
+
+
+def stable_rank(A: np.ndarray) -> float:
+    """||A||_F^2/||A||_2^2, between 1 and the rank [rudelson2007]; 0 for A = 0."""
+    s = np.linalg.svd(A, compute_uv=False)
+    return float(np.sum((s / s[0]) ** 2)) if s.size and s[0] > 0 else 0.0
+
+
+def numerical_rank(A: np.ndarray, relative: float | None = None) -> int:
+    """Number of singular values above `relative` times the largest; by default max(shape) eps, what round-off hides."""
+    s = np.linalg.svd(A, compute_uv=False)
+    threshold = max(A.shape) * float(np.finfo(np.float64).eps) if relative is None else relative
+    return int(np.sum(s > threshold * s[0])) if s.size else 0
