@@ -29,7 +29,7 @@ _MAX_CG = 200
 # Rows or columns up to which ..., relative duality gap, and residual of the optimality conditions relative to the
 # threshold, at which the method stops. The last digits are free in a small problem and half the time of a large one.
 _ENOUGH = ((100, 1e-12, 1e-10), (300, 3e-10, 2e-10), (math.inf, 1e-7, 2e-8))
-_GROWTH = 10.0
+_GROWTH = 5.0
 _SHARPEST = 1e6  # largest sigma relative to the first
 _PATIENCE = 8  # rounds without a smaller gap
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
