@@ -17,13 +17,13 @@ _LARGE = 64  # rows and columns from which a factorisation is cheaper than singu
 def primal_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> float:
     """The objective at (X, b); the residual is E by construction, which spares a cancellation."""
     penalty = 0.0 if math.isinf(problem.lam_b) else problem.lam_b * float(solution.b @ solution.b) / 2
-    return float(np.sum(solution.E**2)) / 2 + problem.threshold * float(np.sum(solution.s)) + penalty
+    return _inner(solution.E, solution.E) / 2 + problem.threshold * float(solution.s.sum()) + penalty
 
 
 def dual_value(problem: ShrinkageProblem, E: np.ndarray) -> tuple[float, np.ndarray]:
     """The dual objective at E made feasible, and that feasible E."""
     E = _feasible(problem, E)
-    value = float(np.sum(E * problem.A)) - float(np.sum(E**2)) / 2
+    value = _inner(E, problem.A) - _inner(E, E) / 2
     if 0 < problem.lam_b < math.inf:
         pull = E @ problem.u
         value -= float(pull @ pull) / (2 * problem.lam_b)
@@ -44,6 +44,10 @@ def best_dual_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> t
         return bound, E
     corrected = dual_value(problem, solution.E + np.outer(correction, problem.u))
     return max((bound, E), corrected, key=lambda candidate: candidate[0])
+
+
+def _inner(A: np.ndarray, B: np.ndarray) -> float:
+    return float(np.vdot(A, B))
 
 
 def _feasible(problem: ShrinkageProblem, E: np.ndarray) -> np.ndarray:
@@ -68,4 +72,4 @@ def _norm(E: np.ndarray, threshold: float) -> float:
             return bound
         except np.linalg.LinAlgError:
             pass  # not feasible as it stands: its true norm says by how much
-    return float(np.linalg.norm(E, 2)) if E.size else 0.0
+    return float(np.linalg.svd(E, compute_uv=False)[0]) if E.size else 0.0

@@ -113,6 +113,7 @@ def solve_closed_form(problem: ShrinkageProblem) -> ShrinkageSolution | None:
 
 def mean_is_singular_direction(problem: ShrinkageProblem) -> bool:
     """Sigma_c ybar = 0, to round-off: the centred targets have no part along their mean."""
-    centred, mean = problem.centred, problem.mean
-    size = float(np.linalg.norm(problem.A) * np.linalg.norm(mean))  # centred carries the round-off of A
-    return float(np.linalg.norm(centred.T @ mean)) <= 4 * np.finfo(float).eps * math.sqrt(problem.A.size) * size
+    A, mean = problem.A, problem.mean
+    size = float(np.linalg.norm(A) * np.linalg.norm(mean))  # the centred targets carry the round-off of A
+    along = mean @ A - float(mean @ mean) * problem.u
+    return float(np.linalg.norm(along)) <= 4 * np.finfo(float).eps * math.sqrt(problem.A.size) * size
