@@ -42,6 +42,11 @@ def test_help_names_every_verb_and_each_has_an_example():
         (("compare", "a.nc", "b.nc"), "no such record"),
         (("measure", "a.npz"), "no such file"),
         (("train", "nothing"), "class_encoding"),
+        (("check",), "--claim TEXT"),
+        (("check", "class_encoding", "--claim", "cosine = 0"), "one of two"),
+        (("check", "--classes", "3", "--t-rel", "0.1", "--claim", "cosine = __import__('os')"), "column 21"),
+        (("check", "--classes", "3", "--t-rel", "0.1", "--claim", "cosin = 0"), "Did you mean cosine?"),
+        (("report", "class_encoding", "--out", "report.pdf"), ".html"),
     ],
 )
 def test_what_is_asked_wrongly_is_said_in_one_line(words, said):
@@ -96,6 +101,40 @@ def test_a_users_own_conjecture_is_refuted_with_exit_code_1(tmp_path):
     short = ufm("check", "mine.py:etf", "--samples", "8", "--counterexample", cwd=tmp_path)
     assert short.returncode == 1
     assert "cvxpy finds" in short.stdout
+
+
+def test_a_claim_as_text_is_judged_at_one_problem(tmp_path):
+    flags = ("--classes", "4", "--t-rel", "0.3", "--lam-b", "0")
+    held = ufm("check", *flags, "--claim", "cosine = -1/(K-1)", "--claim", "cosine <= 0")
+    assert held.returncode == 0, held.stderr
+    assert "verdict   verified" in held.stdout
+    (tmp_path / "p.toml").write_text(
+        'lam_W = 0.1\nlam_H = 0.1\nlam_b = 2.0\n[targets]\nencoding = "one_hot"\nparameters = { K = 3 }\ncounts = 1\n'
+    )
+    done = ufm("check", "--problem", "p.toml", "--claim", "cosine = -1/(K-1)", "--json", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    (report,) = json.loads(done.stdout)["reports"]
+    assert report["verdict"] == "refuted"
+    assert report["counterexample"]["problem"]["lam_b"] == 2.0
+    assert report["counterexample"]["independent"] is not None
+
+
+def test_a_report_with_a_refuted_statement_is_written_with_exit_code_0(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "from dataclasses import replace\n"
+        "from ufm.catalogue import Domain, Equals, catalogue\n"
+        "from ufm.symbols import K\n"
+        "known = catalogue()['class_encoding:transition']\n"
+        "claims = (Equals('cosine', -1 / (K - 1)),)\n"
+        "THEOREMS = (replace(known, name='etf', claims=claims, campaign='', flow_domain=Domain()),)\n"
+    )
+    done = ufm("report", "mine.py", "mine.py:etf", "--samples", "4", "--out", "out/page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["wrote", "out/page.html", "wrote", "out/page.json"]
+    assert not done.stderr
+    (entry,) = json.loads((tmp_path / "out" / "page.json").read_text())["entries"]
+    assert (entry["id"], entry["verdict"]) == ("mine:etf", "refuted")
+    assert 'id="mine-etf"' in (tmp_path / "out" / "page.html").read_text()
 
 
 def test_measure_reads_arrays(tmp_path):

@@ -106,13 +106,16 @@ def _contradiction(entry: dict[str, Any]) -> str:
     found = entry["counterexample"]
     if found is None:
         return f'<p class="basis">{escape(entry["citation"]["basis_in_words"])}</p>'
+    observables = {claim["text"]: claim["observable"] for claim in entry["claims"]}
+    short = len(found["claim"]) <= 60
+    named = f"the claim <code>{escape(found['claim'])}</code>" if short else _named(found["claim"], observables)
     rows = [("claimed", found["claimed"]), ("certified optimum", found["found"])]
     if found["independent"] is not None:
         rows.append((f"{found['independent_by']}, independently", found["independent"]))
     numbers = "".join(f"<div><dt>{escape(name)}</dt><dd>{_number(value, 8)}</dd></div>" for name, value in rows)
     return (
         '<section class="counterexample"><h3>Counterexample</h3>'
-        f"<p>The claim <code>{escape(found['claim'])}</code> fails for "
+        f"<p>{named[:1].upper() + named[1:]} fails for "
         f'<code class="problem">{escape(found["problem_in_words"])}</code>, '
         f"by {_number(found['in_tolerances'], 2)} tolerances.</p>"
         f'<dl class="numbers">{numbers}</dl>'
@@ -196,11 +199,12 @@ def _lemmas(entry: dict[str, Any]) -> str:
 
 
 def _evidence(entry: dict[str, Any]) -> str:
-    items = "".join(_witness(evidence) for evidence in entry["evidence"])
+    observables = {claim["text"]: claim["observable"] for claim in entry["claims"]}
+    items = "".join(_witness(evidence, observables) for evidence in entry["evidence"])
     return f'<h3>Evidence</h3><ul class="evidence">{items}</ul>{bars(entry["evidence"])}'
 
 
-def _witness(evidence: dict[str, Any]) -> str:
+def _witness(evidence: dict[str, Any], observables: dict[str, str]) -> str:
     if not evidence["checked"]:
         return f"<li><b>{escape(evidence['witness'])}</b>: nothing was checked. {inline(evidence['note'])}</li>"
     says = "agrees" if evidence["agrees"] else "<strong>disagrees</strong>"
@@ -209,8 +213,15 @@ def _witness(evidence: dict[str, Any]) -> str:
     return (
         f"<li><b>{escape(evidence['witness'])}</b> {says} on {problems} ({inline(evidence['note'])}); at worst "
         f"{_number(evidence['worst_in_tolerances'], 2)} tolerances: claimed {_number(evidence['claimed'], 6)}, found "
-        f"{_number(evidence['found'], 6)}, in <code>{escape(evidence['claim'])}</code>{where}.</li>"
+        f"{_number(evidence['found'], 6)}, in {_named(evidence['claim'], observables)}{where}.</li>"
     )
+
+
+def _named(claim: str, observables: dict[str, str]) -> str:
+    """A claim where it is short; else by its observable, as it stands above as a formula."""
+    if len(claim) <= 60 or claim not in observables:
+        return f"<code>{escape(claim)}</code>"
+    return f"the claim on <code>{escape(observables[claim])}</code>"
 
 
 def _figures(entry: dict[str, Any]) -> str:
