@@ -8,6 +8,7 @@ import numpy as np
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
 from ufm.metrics import bias, cdnv, duality, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
+from ufm.metrics.means import of_means
 from ufm.metrics.spectrum import spectrum
 from ufm.metrics.split import Split, split_classes
 from ufm.metrics.state import geometry_of, invariants, labelled
@@ -72,31 +73,16 @@ def measure(
 
 def _of_features(split: Split) -> Values:
     """What features and labels alone determine."""
-    means, centred, K = split.class_means, split.deviations, split.K
-    angles, G = geometry.cosines(means), geometry.gram(means)
-    G_centred = geometry.gram(centred)
-    etf = geometry.simplex_gram(K)
     values: Values = {
         "nc1": nc1.nc1(split),
         "nc1_ratio": nc1.nc1_ratio(split),
         "nc1_per_class": nc1.nc1_per_class(split),
         "cdnv": cdnv.cdnv(split),
-        "gram": G,
-        "cosines": angles,
-        "cosine": geometry.mean_cosine(angles),
-        "cosine_centred": geometry.mean_cosine(geometry.cosines(centred)),
-        "class_mean_norm": np.linalg.norm(means, axis=0),
-        "equinorm": geometry.equinorm(centred),
-        "equiangle": geometry.equiangle(centred),
-        "maxangle": geometry.maxangle(centred),
-        "nc2_etf": geometry.frame_distance(G_centred, etf),
-        "nc2_etf_uncentred": geometry.frame_distance(G, etf),
-        "nc2_of": geometry.frame_distance(G, np.eye(K)),
         "vci": vci.vci(split),
         "feature_norm": _feature_norm(split),
         "stable_rank": rank.stable_rank(_triangle(split.mean[:, None] + split.centred())),
+        **of_means(split.class_means, split.deviations),
     }
-    values |= uniformity.hyperspherical_uniformity(centred)
     if np.ptp(split.counts):  # unequal sizes: the other weighting says something else
         values["nc1_class_weighted"] = nc1.nc1(split, "classes")
         values["nc1_ratio_class_weighted"] = nc1.nc1_ratio(split, "classes")
