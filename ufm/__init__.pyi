@@ -14,6 +14,8 @@ from .flow import balanced_start as balanced_start
 from .flow import random_start as random_start
 from .flow import simulate as simulate
 from .measure import measure as measure
+from .networks.watch import Watch as Watch
+from .networks.watch import watch as watch
 from .optimum import GroupedOptimum as GroupedOptimum
 from .optimum import Optima as Optima
 from .optimum import Optimum as Optimum

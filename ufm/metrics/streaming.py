@@ -16,6 +16,7 @@ from ufm.errors import UfmError
 from ufm.metrics.means import of_means
 from ufm.metrics.spectrum import singular_values
 from ufm.metrics.state import geometry_of, labelled
+from ufm.metrics.vci import collapse_index
 from ufm.record import Record
 
 
@@ -123,7 +124,8 @@ class Moments:
             "nc1": float(np.sum(np.maximum(inside, 0) / s[keep] ** 2)) / K,
             "nc1_ratio": float(variances @ pi) / between,
             "nc1_per_class": variances / between,
-            "vci": self._vci(B, int(np.sum(keep)), resolution),
+            # [B, root of the within part] is a root of their sum as good as the samples; squaring would not be.
+            "vci": collapse_index(B, np.hstack([B, _root(self.scatter / self.N)]), resolution),
         }
         if np.ptp(self.counts):
             alike = deviations - deviations.mean(axis=1, keepdims=True)
@@ -133,14 +135,6 @@ class Moments:
         apart = np.all(distances > resolution**2)
         values["cdnv"] = float(np.mean((variances[first] + variances[second]) / (2 * distances))) if apart else np.inf
         return values
-
-    def _vci(self, B: np.ndarray, rank: int, resolution: float) -> float:
-        # [B, root of the within part] has the singular values of H - hbar 1' over sqrt(N); squaring the sum would not.
-        T = np.hstack([B, _root(self.scatter / self.N)])
-        U, s, _ = np.linalg.svd(T, full_matrices=False)
-        keep = s > max(resolution / self.N**0.5, max(self.d, self.N) * float(np.finfo(float).eps) * s[0])
-        explained = float(np.sum(((U[:, keep].T @ B) / s[keep, None]) ** 2))
-        return min(1.0, max(0.0, 1 - explained / rank))
 
     def _classifier(
         self, W: np.ndarray, b: Any, codes: Any, hbar: np.ndarray, deviations: np.ndarray

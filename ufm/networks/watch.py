@@ -1,0 +1,143 @@
+"""`ufm.watch`: any torch module, any of its layers, epoch after epoch, into one record."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ufm.errors import MissingExtraError, UfmError
+from ufm.metrics.streaming import Moments
+from ufm.record import Record, stack
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class Watch:
+    """Looks at `layers` of a module, one `look` an epoch; `record` has the dimensions (epoch, layer).
+
+    model: any torch module; layers: names as in `model.named_modules()`; what="output" or "input" of each. Layers with
+    more than one dimension a sample are flattened. Nothing stays attached between looks.
+    """
+
+    model: "nn.Module"
+    layers: tuple[str, ...]
+    what: str
+    seen: list[tuple[Any, Record]] = field(default_factory=list)
+
+    def look(self, loader: Iterable[Any], epoch: Any = None) -> Record:
+        """Run the loader's batches (inputs, labels) through the model, without gradients, in evaluation mode.
+
+        Kept under `epoch` (by default the number of looks so far) and returned, with the dimension (layer). The mode of
+        every part of the model is put back afterwards, whatever happens.
+        """
+        if any(epoch == known for known, _ in self.seen):
+            raise UfmError(f"epoch {epoch} was looked at before; give every look its own.")
+        moments = _moments(self.model, self.layers, self.what, loader)
+        record = stack([_scalars(found.record()) for found in moments], layer=list(self.layers))
+        self.seen.append((len(self.seen) if epoch is None else epoch, record))
+        return record
+
+    def record(self) -> Record:
+        """Every look so far, with the dimensions (epoch, layer)."""
+        if not self.seen:
+            raise UfmError("nothing was looked at yet; call look(loader) once an epoch.")
+        return stack([record for _, record in self.seen], epoch=[epoch for epoch, _ in self.seen])
+
+
+def watch(model: "nn.Module", layers: str | Sequence[str], what: str = "output") -> Watch:
+    """Watch layers of a torch module: `w = ufm.watch(model, ["fc1", "fc2"])`, then `w.look(loader)` once an epoch.
+
+    layers: names as in `model.named_modules()`, one or several. what: "output", or "input" for the features that enter
+    a layer (the penultimate features are the input of the classifier). Raises UfmError for a name the model lacks.
+    """
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError:
+        raise MissingExtraError("torch", "train", "watching a network") from None
+    names = (layers,) if isinstance(layers, str) else tuple(layers)
+    known = dict(model.named_modules())
+    missing = [name for name in names if name not in known]
+    if missing or not names or len(set(names)) < len(names):
+        has = ", ".join(name for name in known if name)
+        raise UfmError(f"layers = {list(names)}: give names of the model's modules, none twice; it has {has}.")
+    if what not in ("output", "input"):
+        raise UfmError(f"what = {what!r}: choose 'output' or 'input' of the layers.")
+    return Watch(model, names, what)
+
+
+def _moments(model: "nn.Module", layers: tuple[str, ...], what: str, loader: Iterable[Any]) -> list[Moments]:
+    """Class moments of each layer over all batches."""
+    import torch
+
+    modules = dict(model.named_modules())
+    caught: dict[str, Tensor] = {}
+    found: dict[str, Moments] = {}
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    handles = [modules[name].register_forward_hook(_catcher(caught, name, what)) for name in layers]
+    try:
+        with _evaluating(model), torch.no_grad():
+            for inputs, labels in _pairs(loader):
+                caught.clear()
+                model(inputs.to(device))
+                for name in layers:
+                    if name not in caught:
+                        raise UfmError(f"layer {name!r} did not run in this model's forward pass.")
+                    H = _columns(caught[name], len(labels), name)
+                    found[name] = found.get(name, Moments.empty(H.shape[0])).add(H, labels)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not found:
+        raise UfmError("the loader gave no batches; one that was used up cannot be run again.")
+    return [found[name] for name in layers]
+
+
+def _catcher(caught: "dict[str, Tensor]", name: str, what: str) -> Callable[..., None]:
+    def hook(_: "nn.Module", given: Any, output: Any) -> None:
+        value: Any = output if what == "output" else given[0] if given else None
+        if not hasattr(value, "detach"):
+            raise UfmError(f"the {what} of layer {name!r} is a {type(value).__name__}, not one tensor; watch another.")
+        if name in caught:
+            raise UfmError(f"layer {name!r} runs more than once in a forward pass; watch one that runs once.")
+        caught[name] = value.detach()
+
+    return hook
+
+
+@contextmanager
+def _evaluating(model: "nn.Module") -> Iterator[None]:
+    """Evaluation mode, with the mode of every part put back: parts may have been frozen one by one."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _pairs(loader: Iterable[Any]) -> "Iterator[tuple[Tensor, np.ndarray]]":
+    for batch in loader:
+        if not isinstance(batch, tuple | list) or len(batch) != 2:
+            raise UfmError("the loader must give pairs (inputs, labels), as a DataLoader over a labelled set does.")
+        inputs, labels = batch
+        yield inputs, np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
+
+
+def _columns(value: "Tensor", samples: int, name: str) -> np.ndarray:
+    """A layer's activations, one column a sample (d x B), in double precision."""
+    if value.ndim < 2 or value.shape[0] != samples:
+        raise UfmError(
+            f"layer {name!r} gives {tuple(value.shape)} for {samples} samples; the first axis must be theirs."
+        )
+    return value.reshape(samples, -1).double().cpu().numpy().T
+
+
+def _scalars(record: Record) -> Record:
+    """What fits beside other layers: numbers and what has one entry a class, not matrices."""
+    names = [name for name, value in record.values.items() if value.ndim <= 1]
+    return replace(record, values=record.values[names])
