@@ -1,5 +1,6 @@
 """Claims as text: what the grammar has, where it points when it refuses, and that hostile text stays text."""
 
+import math
 import time
 
 import pytest
@@ -51,6 +52,14 @@ def test_max_and_min_are_numbers_in_the_end():
     t = 0.05 * 4 * 2**0.5
     assert claim.predict(balanced(2.0)) == pytest.approx(1 - t + 2)
     assert claim.predict(balanced(float("inf"))) == pytest.approx(1 - t + 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("sqrt(1" + "0" * 80 + ")", 1e40), ("log(2^90)", 90 * math.log(2)), ("K*2^60", 2.0**62), ("2^100/2^99", 2.0)],
+)
+def test_long_numbers_are_numbers(text, number):
+    assert parse_claim(f"value = {text}").predict(balanced(1.0)) == pytest.approx(number)
 
 
 def test_rho_has_its_limits():

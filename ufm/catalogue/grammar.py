@@ -223,7 +223,7 @@ class _Reader:
         number = float(token.text)
         if not (number == 0 or 1 / _LARGEST <= number <= _LARGEST):
             raise self.error(token, f"numbers lie between 1e-100 and 1e100 here, and {token.text} does not.")
-        return _Value(sp.Rational(token.text), number)
+        return _Value(_short(sp.Rational(token.text)), number)
 
     def letter(self, token: _Token) -> _Value:
         if token.text not in LETTERS:
@@ -261,9 +261,11 @@ class _Reader:
         if left.number is not None and right.number is not None:
             a, b = left.number, right.number
             number = self.computed(sign, lambda: _OPERATORS[sign.text](a, b))
+            if number == 0 and a != 0 and sign.text in ("^", "**"):
+                raise self.error(sign, "this power is too small to tell from zero.")
         elif sign.text == "/" and right.number == 0:
             raise self.error(sign, "this divides by zero.")
-        return _Value(_OPERATORS[sign.text](left.symbolic, right.symbolic), number)
+        return _Value(_short(_OPERATORS[sign.text](left.symbolic, right.symbolic)), number)
 
     def check_exponent(self, sign: _Token, base: _Value, exponent: _Value) -> None:
         if exponent.number is None:
@@ -282,6 +284,12 @@ class _Reader:
         if isinstance(number, complex) or not abs(number) <= _LARGEST:
             raise self.error(token, "this is no real number up to 1e100.")
         return float(number)
+
+
+def _short(symbolic: Any) -> Any:
+    """The formula, with a fraction too long for double precision rounded: NumPy has no such integers."""
+    long = symbolic.is_Rational and max(symbolic.p.bit_length(), symbolic.q.bit_length()) > 53
+    return sp.Float(symbolic, 17) if long else symbolic
 
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], Any]] = MappingProxyType(

@@ -56,6 +56,8 @@ def _claim(text: str, problem: Problem, optimum: Record) -> Equals:
         number = claim.predict(problem)
     except KeyError as error:
         raise UfmError(f"claim {text!r}: {error.args[0]}.") from None
+    except (TypeError, ArithmeticError) as error:
+        raise UfmError(f"claim {text!r}: its formula cannot be computed here: {error}.") from None
     if not np.all(np.isfinite(number)):
         raise UfmError(f"claim {text!r}: its formula has no finite value here ({number}).")
     return claim
