@@ -58,7 +58,7 @@ def test_agrees_with_an_independent_integrator(case: str, collapsed: bool) -> No
     )
 
 
-@pytest.mark.parametrize("integrator", ["tsit5", "dopri8", "kencarp4", "kencarp5"])
+@pytest.mark.parametrize("integrator", ["tsit5", "dopri8", "kencarp4", "kencarp5", "rkc2", "lsoda"])
 def test_every_integrator_keeps_its_tolerance(integrator: str) -> None:
     problem = CASES["bias"]
     start = random_start(problem, 5)

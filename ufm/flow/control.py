@@ -4,9 +4,10 @@ import math
 from dataclasses import dataclass
 
 from ufm.flow.field import Norms
-from ufm.flow.integrators import Tableau
+from ufm.flow.integrators import Chebyshev, Library, Method
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
+SUMS_UP = 1e-5  # the tolerance at which the errors of a second-order method's steps add up to about itself
 MARGIN = 1.1  # power iteration underestimates the fastest rate by a little
 
 
@@ -17,13 +18,14 @@ class Control:
     No rotation changes these norms: full flows and those reduced to columns take the same steps.
     """
 
-    tableau: Tableau
+    embedded_order: int
+    damps: float
     rtol: float
     atol: float
 
     @property
     def _exponent(self) -> float:
-        return 1 / (self.tableau.embedded_order + 1)
+        return 1 / (self.embedded_order + 1)
 
     def size(self, error: Norms, old: Norms, new: Norms) -> float:
         """The error in units of what is allowed: accepted up to 1; inf where anything is not finite."""
@@ -41,4 +43,15 @@ class Control:
 
     def longest(self, fastest: float) -> float:
         """The longest step that damps a mode of rate `fastest`."""
-        return self.tableau.damps / (MARGIN * fastest) if fastest > 0 else math.inf
+        return self.damps / (MARGIN * fastest) if fastest > 0 else math.inf
+
+
+def control_of(method: Method, rtol: float, atol: float) -> Control:
+    """The control of a method's steps; one of a library controls its own, to these tolerances."""
+    if isinstance(method, Library):
+        return Control(1, math.inf, rtol, atol)
+    if isinstance(method, Chebyshev):
+        # N ~ tol^(-1/(p+1)) steps add up to tol^(p/(p+1)): at low order p that is far above tol, unless tol makes up.
+        share = min(1.0, (rtol / SUMS_UP) ** (1 / method.order))
+        return Control(method.embedded_order, method.damps, share * rtol, share * atol)
+    return Control(method.embedded_order, method.damps, rtol, atol)

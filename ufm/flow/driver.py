@@ -9,12 +9,14 @@ import numpy as np
 
 from ufm.arrays import Array
 from ufm.flow.control import Control
+from ufm.flow.dense import Node, between
 from ufm.flow.field import Norms, norm
+from ufm.flow.library import LibraryStepper, Started
 from ufm.flow.saver import Saver
 from ufm.flow.spectrum import fastest_rate
 from ufm.flow.status import Status
 from ufm.flow.steady import Decay, Rest, at_rest
-from ufm.flow.step import Stepper
+from ufm.flow.step import ChebyshevStepper, Stepper
 
 LOOK_EVERY = 8  # accepted steps between looks at the fastest rate and at rest
 LONG = 1000.0  # in units of 1 / least weight: when a decay that is still not exponential is called algebraic
@@ -31,7 +33,7 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """Where the loop ended, and what it cost."""
+    """Where the loop ended, and what it cost; fell_back: whether a library's method gave up, and rkc2 went on."""
 
     t: float
     y: Array
@@ -41,11 +43,12 @@ class Run:
     steps: int
     rejected: int
     evaluations: int
+    fell_back: bool
 
 
 @np.errstate(over="ignore", invalid="ignore")  # a step too long overflows, is rejected, and is no news
 def integrate(
-    stepper: Stepper,
+    stepper: Stepper | LibraryStepper,
     y: Array,
     *,
     t1: float | None,
@@ -71,14 +74,15 @@ def integrate(
                 progress(loop.report())
     saver.finish(loop.t, loop.y)
     gradient, rate = loop.decay.gradient[-1], loop.decay.rate()
-    return Run(loop.t, loop.y, status, gradient, rate, loop.steps, loop.rejected, loop.evaluations)
+    evaluations = loop.evaluations + (loop.started.evaluations if loop.started is not None else 0)
+    return Run(loop.t, loop.y, status, gradient, rate, loop.steps, loop.rejected, evaluations, loop.fell_back)
 
 
 @dataclass(eq=False)
 class _Loop:
     """What changes from step to step."""
 
-    stepper: Stepper
+    stepper: Stepper | LibraryStepper
     control: Control
     rest: Rest
     saver: Saver
@@ -97,6 +101,9 @@ class _Loop:
     error: Array = None
     fastest: float = 0.0
     next_algebraic: float = 0.0
+    started: Started | None = None
+    fell_back: bool = False
+    nodes: list[Node] = field(default_factory=list)  # the last three points
 
     def begin(self) -> Status | None:
         """Slope, first step length and fastest rate at t = 0; a status if there is nothing to do."""
@@ -112,33 +119,80 @@ class _Loop:
         self.h = 0.01 * max(math.hypot(*self.norms), self.rest.scale) / gradient if gradient > 0 else self.t1 or 1.0
         self.first_h = self.h
         self.next_algebraic = LONG / (self.rest.least_weight or self.fastest / 10 or 1.0)
+        self.nodes = [Node(0.0, self.y, self.slope)]
+        if isinstance(self.stepper, LibraryStepper):
+            self.started = self.stepper.started(self.y, self.t1, self.control)
         return self.rested(final=False) if self.t1 is None and not self.saver.pending else None
 
     def step(self) -> bool:
         """Try one step; whether it was accepted."""
+        moved = self._try_step() if self.started is None else self._library_step(self.started)
+        if moved:
+            self.steps += 1
+            self.decay.add(self.t, self.stepper.field.gradient_norm(self.y, self.slope, self.t))
+            self.nodes = [*self.nodes[-2:], Node(self.t, self.y, self.slope)]
+            self._save()
+        return moved
+
+    def _try_step(self) -> bool:
         h = min(self.h, self.control.longest(self.fastest))
-        stop = min(self.saver.next_time, math.inf if self.t1 is None else self.t1)
+        stop = math.inf if self.t1 is None else self.t1
         hits = self.t + h >= stop * (1 - 4 * self.rest.eps)
         trial = stop - self.t if hits else h if self.t + 2 * h < stop else (stop - self.t) / 2
         right_hand_side = self.stepper.field
-        y, error, slope = self.stepper(self.t, self.y, self.slope, trial)
-        self.evaluations += self.stepper.evaluations
+        y, error, slope, cost = self.stepper(self.t, self.y, self.slope, trial, self.fastest)  # pyright: ignore
+        self.evaluations += cost
         t = stop if hits else self.t + trial
         new_norms = right_hand_side.norms(y, t)
         size = self.control.size(right_hand_side.error_norms(error), self.norms, new_norms)
         if size > 1:
             self.rejected, self.h = self.rejected + 1, self.control.shrunk(trial, size)
+            if isinstance(self.stepper, ChebyshevStepper):  # its stages rely on the rate, which may have grown
+                self._measure_fastest(iterations=2)
             return False
         if slope is None:
             slope, self.evaluations = right_hand_side(y, t), self.evaluations + 1
         grown = self.control.grown(trial, size, self.size)
-        self.h = max(grown, h) if trial < h else grown  # a step cut short to hit a time says little about the next
+        self.h = max(grown, h) if trial < h else grown  # a step cut short to hit t1 says little about the next
         self.t, self.y, self.slope, self.norms = t, y, slope, new_norms
-        self.size, self.error, self.steps = size, error, self.steps + 1
-        self.decay.add(t, right_hand_side.gradient_norm(y, slope, t))
-        if self.t >= self.saver.next_time:
-            self.saver.take(self.t, self.y)
+        self.size, self.error = size, error
         return True
+
+    def _library_step(self, started: Started) -> bool:
+        reached = started.step()
+        if reached is None:
+            self._go_on(started)
+            return False
+        self.t, self.y = reached
+        self.slope, self.norms = self.stepper.field(self.y, self.t), self.stepper.field.norms(self.y, self.t)
+        self.error, self.evaluations = self.slope, self.evaluations + 1
+        return True
+
+    def _go_on(self, started: Started) -> None:
+        """The library's method has given up: its fallback goes on from the last point."""
+        given_up = self.stepper
+        if isinstance(given_up, LibraryStepper):
+            self.stepper, self.control = given_up.fallback, given_up.fallback_control
+        self.evaluations, self.started, self.fell_back = self.evaluations + started.evaluations, None, True
+        self.rejected, self.error = self.rejected + 1, self.slope
+        self.h = self.nodes[-1].t - self.nodes[-2].t if len(self.nodes) > 1 else self.first_h
+        self._measure_fastest(iterations=4)
+
+    def _save(self) -> None:
+        """Save the states of the times passed."""
+        inside = None
+        while self.saver.next_time <= self.t:
+            t, y = self.saver.next_time, self.y
+            if t < self.t and self.started is not None:
+                inside = inside or self.started.interpolant()
+                y = np.asarray(inside(t))
+            elif t < self.t:
+                y = between(self.stepper.field, self.control, self.nodes, t)
+                if y is None:
+                    start = self.nodes[-2]
+                    part = self.stepper(start.t, start.y, start.slope, t - start.t, self.fastest)  # pyright: ignore
+                    y, self.evaluations = part.y, self.evaluations + part.evaluations
+            self.saver.take(t, y)
 
     def too_short(self) -> bool:
         """Whether the step has fallen below what t can resolve."""
@@ -172,14 +226,14 @@ class _Loop:
         return Progress(min(1.0, max(0.0, fraction)), self.t, self.steps, now)
 
     def _measure_fastest(self, iterations: int) -> None:
-        implicit = self.stepper.implicit is not None
+        holds_bias = self.stepper.holds_bias
         self.fastest = fastest_rate(
             self.stepper.field,
             self.t,
             self.y,
             self.slope,
             self.error,
-            implicit_bias=implicit,
+            implicit_bias=holds_bias,
             iterations=iterations,
         )
         self.evaluations += iterations

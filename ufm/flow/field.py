@@ -41,12 +41,14 @@ class Field:
     shapes: tuple[tuple[int, int], ...]
     decay: Array
     lam_H: float
+    quadratic: bool  # whether the loss is the squared one
     bias_rate: float | None
     residual: Callable[[Array, Array], Array]  # P H, b -> E = dL/d(P H), m x r
-    bias_drift: Callable[[Array], Array]  # P H -> -db/dt at b = 0
+    bias_target: Callable[[Array], Array]  # P H -> b*, where db/dt = 0
     bias_slope: Callable[[Array], Array]  # E -> E q
     data_loss: Callable[[Array, Array], Array]
     pull: Callable[[Array, Array], Array]  # H', b -> (b q' - A) H', m x d
+    targets: tuple[Array, Array]  # A (m x r), q (r)
     within: Law | Scatter | None = None
 
     @property
@@ -79,11 +81,11 @@ class Field:
         flat = [b, *flat] if self.m else flat
         return self.xp.concat(flat if behind is None else [*flat, behind])
 
-    def __call__(self, y: Array, t: float = 0.0, implicit: float = 0.0) -> Array:
+    def __call__(self, y: Array, t: float = 0.0, settle: Callable[[Array], Array] | None = None) -> Array:
         """The right-hand side dy/dt at time t.
 
-        With implicit = h gamma > 0 the bias in y is first replaced, in place, by the b that solves
-        b = (the bias in y) + h gamma db/dt(b): one scalar division, because db/dt is linear in b.
+        With `settle` the bias in y is first replaced, in place, by settle(b*), where b* is the bias at which db/dt = 0
+        for this W and H: db/dt = -bias_rate (b - b*), so an implicit or an exponential step of it is a scalar formula.
         """
         b, W, Ht = self.unpack(y)
         above = [W[0]]
@@ -91,8 +93,8 @@ class Field:
             above.append(above[-1] @ layer)
         P = above[-1]
         PH = P @ Ht.T
-        if implicit and self.bias_rate is not None:
-            b = (b - implicit * self.bias_drift(PH)) / (1 + implicit * self.bias_rate)
+        if settle is not None:
+            b = settle(self.bias_target(PH))
             y[: self.m] = b
         E, behind = self.residual(PH, b), None
         if self.within is None:
@@ -109,6 +111,11 @@ class Field:
         dW = [dw if l == 0 else above[l - 1].T @ dw for l, dw in enumerate(dW[::-1])]
         slope = self.pack(self.bias_slope(E) if self.m else b, dW, E.T @ P, behind)
         return -(slope + self.decay * y)
+
+    def bias_at_rest(self, y: Array) -> Array:
+        """b* for the W and H in y."""
+        _, W, Ht = self.unpack(y)
+        return self.bias_target(reduce(self.xp.matmul, W) @ Ht.T)
 
     def loss(self, y: Array, t: float = 0.0) -> float:
         """L at time t."""
@@ -159,9 +166,9 @@ class Field:
         return math.hypot(norm(slope[: self.seen]), rest)
 
 
-def _squared(xp: Namespace, A: Array, q: Array, N: int, has_bias: bool) -> dict[str, Callable[..., Array]]:
+def _squared(xp: Namespace, A: Array, q: Array, N: int, bias_rate: float | None) -> dict[str, Callable[..., Array]]:
     """Field's functions for 1/(2N) ||P H + b q' - A||^2."""
-    scaled_q = q / N
+    has_bias, scaled_q = bias_rate is not None, q / (N * (bias_rate or 1.0))
 
     def residual(PH: Array, b: Array) -> Array:
         E = PH - A
@@ -174,7 +181,7 @@ def _squared(xp: Namespace, A: Array, q: Array, N: int, has_bias: bool) -> dict[
 
     return {
         "residual": residual,
-        "bias_drift": lambda PH: (PH - A) @ scaled_q,
+        "bias_target": lambda PH: (A - PH) @ scaled_q,
         "bias_slope": lambda E: E @ q,
         "data_loss": data_loss,
         "pull": _pull(A, q, has_bias),
@@ -222,7 +229,7 @@ def _general(xp: Namespace, problem: Problem, T: Array, q: Array) -> dict[str, C
 
     return {
         "residual": lambda PH, b: loss.slope(logits(PH, b), T) * weight,
-        "bias_drift": unavailable,
+        "bias_target": unavailable,
         "bias_slope": lambda E: E @ q,
         "data_loss": lambda PH, b: xp.sum(loss.value(logits(PH, b), T) * (q * weight)),
         "pull": unavailable,
@@ -242,7 +249,8 @@ def field_of(
     if isinstance(within, Scatter):
         decay += [xp.full((size,), rate * weights[-1], **place) for size, rate in within.decays]
     linear = problem.loss == "mse"
-    functions = _squared(xp, A, q, problem.N, has_bias) if linear else _general(xp, problem, A / q, q)
+    bias_rate = 1 + float(problem.lam_b) if has_bias and linear else None
+    functions = _squared(xp, A, q, problem.N, bias_rate) if linear else _general(xp, problem, A / q, q)
     return Field(
         xp,
         problem.N,
@@ -250,7 +258,9 @@ def field_of(
         shapes,
         xp.concat(decay),
         weights[-1],
-        1 + float(problem.lam_b) if has_bias and linear else None,
+        linear,
+        bias_rate,
         **functions,
+        targets=(A, q),
         within=within,
     )

@@ -9,11 +9,12 @@ import numpy as np
 
 from ufm.arrays import Array, Backend, array_namespace, namespace_of
 from ufm.errors import ProblemError, UfmError
-from ufm.flow.control import Control
+from ufm.flow.choice import choose
+from ufm.flow.control import control_of
 from ufm.flow.coordinates import Coordinates, Mode, coordinates
 from ufm.flow.driver import Progress, Run, integrate
-from ufm.flow.integrators import Tableau
-from ufm.flow.integrators import integrator as find_integrator
+from ufm.flow.integrators import Library, Method
+from ufm.flow.library import library_stepper
 from ufm.flow.observed import observed, stacked
 from ufm.flow.saver import saver_of
 from ufm.flow.spectrum import fastest_rate
@@ -128,8 +129,9 @@ def simulate(
     start: a seed for `random_start`, or a State (d x K features: class means, which the flow keeps collapsed).
     rtol, atol: accepted error of a step relative to the norms of the classifier and of the features, and absolute
     (default rtol/1000 of the data's own scale). gtol: the remaining distance to the limit, relative to the norm of the
-    state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is, squared loss; explicit
-    otherwise) or a name of `ufm.flow.integrators`. save: times, all of which are reached, or how many log-spaced ones
+    state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is,
+    squared loss, and explicit otherwise; where the flow is stiff "lsoda" or "rkc2", see `ufm.flow.choice`) or a name of
+    `ufm.flow.integrators`. save: times, or how many log-spaced ones
     from 0 to the end (at most, without t1).
     mode: "auto" takes the smallest coordinates that lose nothing of the start: all samples come back where it gave
     them, and S where it gave S ("A" if lam_W = lam_H and p = 2, else "S"); a seed draws all samples up to 2^22 numbers,
@@ -146,16 +148,17 @@ def simulate(
     state, seed = _start(problem, start, backend)
     eps = _check_tolerances(state, t1, rtol, atol, gtol, max_steps)
     at, y = coordinates(problem, state, mode)
-    tableau = _choose_integrator(integrator, at, rtol)
+    method = choose(integrator, problem, at, y, rtol, t1)
     scale = float(np.linalg.norm(problem.targets.columns * np.sqrt(problem.targets.multiplicity))) ** (1 / problem.p)
+    floor = 1e-3 * rtol * scale if atol is None else atol
     weights = [w for w in map(float, (*problem.lam_W, problem.lam_H)) if w > 0]
     rest = Rest(gtol, min(weights, default=0.0), scale, eps)
     saver = saver_of(save, t1, lambda: _time_scale(at, y))
     run = integrate(
-        stepper(at.field, tableau, y),
+        library_stepper(at.field, method, rtol, floor) if isinstance(method, Library) else stepper(at.field, method, y),
         y,
         t1=None if t1 is None else float(t1),
-        control=Control(tableau, rtol, 1e-3 * rtol * scale if atol is None else atol),
+        control=control_of(method, rtol, floor),
         rest=rest,
         max_steps=max_steps,
         saver=saver,
@@ -163,7 +166,7 @@ def simulate(
     )
     if throw and not run.status.steady:
         raise UfmError(run.status.value)
-    provenance = _provenance(run, tableau, at, rtol, gtol, start if isinstance(start, State) else None)
+    provenance = _provenance(run, method, at, rtol, gtol, start if isinstance(start, State) else None)
     path = Path(problem, np.asarray(saver.t), at, tuple(saver.y), seed, provenance) if saver.t else None
     return Flow(
         problem,
@@ -232,21 +235,11 @@ def _is_real(value: Any) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
 
 
-def _choose_integrator(name: str, at: Coordinates, rtol: float) -> Tableau:
-    if name == "auto":
-        explicit = "tsit5" if rtol >= 1e-8 else "dopri8"
-        return find_integrator("kencarp5" if at.field.bias_rate is not None else explicit)
-    tableau = find_integrator(name)
-    if tableau.implicit is not None and at.field.m and at.field.bias_rate is None:
-        raise ProblemError("integrator", name, "its implicit part needs the squared loss; use 'auto', or 'dopri8'.")
-    return tableau
-
-
 def _provenance(
-    run: Run, tableau: Tableau, at: Coordinates, rtol: float, gtol: float, given: State | None
+    run: Run, method: Method, at: Coordinates, rtol: float, gtol: float, given: State | None
 ) -> dict[str, Any]:
     return {
-        "integrator": tableau.name,
+        "integrator": method.name + (", then rkc2" if run.fell_back else ""),
         "mode": at.description,
         "status": run.status.name,
         "start": "random" if given is None else "given",

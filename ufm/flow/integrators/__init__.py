@@ -1,22 +1,27 @@
-"""Integrators, one file each: the folder is the registry, each file holds one TABLEAU."""
+"""Integrators, one file each: the folder is the registry, each file holds one TABLEAU, of one of three kinds."""
 
 import importlib
 import pkgutil
 from difflib import get_close_matches
 
 from ufm.errors import ProblemError
+from ufm.flow.integrators.chebyshev import Chebyshev
+from ufm.flow.integrators.library import Library
 from ufm.flow.integrators.tableau import Tableau
 
-__all__ = ["Tableau", "available", "integrator"]
+__all__ = ["Chebyshev", "Library", "Method", "Tableau", "available", "integrator"]
+
+Method = Tableau | Chebyshev | Library
+KINDS = ("chebyshev", "library", "tableau")
 
 
 def available() -> list[str]:
     """Names of every integrator."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "tableau")
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in KINDS)
 
 
-def integrator(name: str) -> Tableau:
-    """The tableau of that name."""
+def integrator(name: str) -> Method:
+    """The method of that name."""
     if name not in available():
         near = get_close_matches(str(name), available(), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose 'auto' or one of {', '.join(available())}."
