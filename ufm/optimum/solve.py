@@ -1,20 +1,28 @@
 """`ufm.solve`: the global optimum of a problem with the evidence that it is one."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
+from ufm.losses import RescaledMSE
 from ufm.optimum.constrained.solve import solve_constrained
+from ufm.optimum.deep.solve import METHODS as DEEP
 from ufm.optimum.deep.solve import solve_deep
+from ufm.optimum.entropy.deep import solve_deep_entropy
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.grouped import GroupedOptimum
 from ufm.optimum.optima import Optima, checked_axes, one_by_one
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.squared.batch import solve_batch
 from ufm.optimum.squared.groups import solve_groups
-from ufm.optimum.squared.solve import METHODS, solve_squared
+from ufm.optimum.squared.solve import METHODS as SQUARED
+from ufm.optimum.squared.solve import solve_squared
+from ufm.optimum.weighted.solve import METHODS as WEIGHTED
+from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem
+
+ENTROPY = ("auto", "closed form", "newton", "cvxpy")
 
 
 @overload
@@ -28,35 +36,46 @@ def solve(problem: Problem, method: str = "auto", *, over: Mapping[str, Any]) ->
 def solve(
     problem: Problem, method: str = "auto", *, over: Mapping[str, Any] | None = None
 ) -> Optimum | GroupedOptimum | Optima:
-    """The global minimum of the objective, with a lower bound that proves it (squared loss, p = 2).
+    """The optimum of a problem with a lower bound and a status that says how much the two prove.
 
-    method: "auto" takes the closed form where there is one and Newton's method on the bias where there is none;
-    "closed form" and "newton" insist on theirs; "cvxpy" asks an independent solver (small problems, about 1e-8).
-    "groups" answers by groups of exchangeable classes, for any K (GroupedOptimum). over: {"lam_b": grid, ...}, fields
-    among lam_b, lam_W, lam_H: the optima on the product of the axes, in one batch where there is one (Optima).
-    Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply.
+    Handled: the squared loss with p >= 2 factors; cross-entropy and `losses.rescaled_mse` with p = 2; every constraint of
+    `ufm.constraints`; any targets the loss allows, class sizes, width, and lam_b in [0, inf].
+    method: "auto", or by name what must find it. Squared loss, p = 2: "closed form", "newton" (on the bias), "groups"
+    (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search", "metastable" (a local
+    optimum). Cross-entropy: "closed form", "newton", "cvxpy". Rescaled: "closed form", "proximal gradient", "cvxpy".
+    "cvxpy" is an independent solver (small problems, about 1e-8). A constraint has one solver, "auto".
+    over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
+    the squared loss at p = 2 in one batch. With several layers lam_W is not swept.
+    Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply, and lists those
+    that do.
     """
-    if problem.constraint is not None and over is None and not problem.is_symbolic:
-        return solve_constrained(problem, method)
-    if problem.loss == "mse" and problem.p >= 3 and over is None and not problem.is_symbolic:
-        return solve_deep(problem, method)
-    if method not in METHODS:
-        raise ProblemError("method", method, f"choose one of {', '.join(METHODS)}.")
     if problem.is_symbolic:
         raise ProblemError("problem", problem, "its weights hold free symbols; substitute numbers first.")
-    if over is not None:
-        if method == "groups":
-            raise ProblemError("method", method, "a grid is solved by groups where they help; leave method='auto'.")
-        axes = checked_axes(problem, over)
-        if method == "auto" and problem.loss == "mse" and problem.p == 2 and problem.constraint is None:
-            return solve_batch(problem, axes)
-        return one_by_one(problem, axes, partial(solve, method=method))
-    if problem.loss == "cross_entropy" and problem.p == 2:
-        return solve_entropy(problem, method)
-    if problem.loss != "mse":
-        raise ProblemError("loss", problem.loss, "solve handles loss='mse'; simulate its flow instead.")
-    if problem.p != 2:
-        raise ProblemError("lam_W", problem.lam_W, "solve handles one linear layer (p = 2); simulate its flow instead.")
+    methods, engine = _engine(problem)
+    if method not in methods:
+        only = "a constrained problem has one solver; leave method='auto'."
+        listed = f"for this problem choose one of {', '.join(methods)}."
+        raise ProblemError("method", method, listed if problem.constraint is None else only)
+    if over is None:
+        return solve_groups(problem) if method == "groups" else engine(problem, method)
     if method == "groups":
-        return solve_groups(problem)
-    return solve_squared(problem, method)
+        raise ProblemError("method", method, "a grid is solved by groups where they help; leave method='auto'.")
+    axes = checked_axes(problem, over)
+    if method == "auto" and engine is solve_squared:
+        return solve_batch(problem, axes)
+    return one_by_one(problem, axes, partial(engine, method=method))
+
+
+def _engine(problem: Problem) -> tuple[tuple[str, ...], Callable[[Problem, str], Optimum]]:
+    """The methods that apply to a problem, and the solver that knows them."""
+    if problem.constraint is not None:
+        return ("auto",), solve_constrained
+    if problem.loss == "mse":
+        return (SQUARED, solve_squared) if problem.p == 2 else (DEEP, solve_deep)
+    if problem.p != 2:
+        raise ProblemError(
+            "loss", problem.loss, "solve handles loss='mse' for more than one linear layer; simulate its flow instead."
+        )
+    if isinstance(problem.loss, RescaledMSE):
+        return WEIGHTED, solve_weighted
+    return ENTROPY, solve_entropy
