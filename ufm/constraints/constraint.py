@@ -17,7 +17,7 @@ class Facts:
     columns: int
     p: int
     width: int | None
-    loss: str
+    loss: object
     lam_b: Any
 
 

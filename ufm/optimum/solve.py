@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
-from ufm.losses import RescaledMSE
 from ufm.optimum.constrained.solve import solve_constrained
 from ufm.optimum.deep.solve import METHODS as DEEP
 from ufm.optimum.deep.solve import solve_deep
@@ -23,6 +22,7 @@ from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem
 
 ENTROPY = ("auto", "closed form", "newton", "cvxpy")
+DEEP_ENTROPY = ("auto", "search")
 
 
 @overload
@@ -36,14 +36,15 @@ def solve(problem: Problem, method: str = "auto", *, over: Mapping[str, Any]) ->
 def solve(
     problem: Problem, method: str = "auto", *, over: Mapping[str, Any] | None = None
 ) -> Optimum | GroupedOptimum | Optima:
-    """The optimum of a problem with a lower bound and a status that says how much the two prove.
+    """The optimum of a problem with a lower bound, and a status that says how much the two prove.
 
-    Handled: the squared loss with p >= 2 factors; cross-entropy and `losses.rescaled_mse` with p = 2; every constraint of
-    `ufm.constraints`; any targets the loss allows, class sizes, width, and lam_b in [0, inf].
+    Handled: the squared loss and cross-entropy with p >= 2 factors, `losses.rescaled_mse` with p = 2, every constraint
+    of `ufm.constraints`; any targets the loss allows, any class sizes and width, lam_b in [0, inf].
     method: "auto", or by name what must find it. Squared loss, p = 2: "closed form", "newton" (on the bias), "groups"
-    (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search", "metastable" (a local
-    optimum). Cross-entropy: "closed form", "newton", "cvxpy". Rescaled: "closed form", "proximal gradient", "cvxpy".
-    "cvxpy" is an independent solver (small problems, about 1e-8). A constraint has one solver, "auto".
+    (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search" (over a penalised
+    bias), "metastable" (the local optimum that keeps every direction). Cross-entropy, p = 2: "closed form", "newton",
+    "cvxpy"; p >= 3: "search". Rescaled: "closed form", "proximal gradient", "cvxpy". A constraint: "auto" only.
+    "cvxpy" is an independent solver for small problems, accurate to about 1e-8.
     over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
     the squared loss at p = 2 in one batch. With several layers lam_W is not swept.
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply, and lists those
@@ -72,10 +73,8 @@ def _engine(problem: Problem) -> tuple[tuple[str, ...], Callable[[Problem, str],
         return ("auto",), solve_constrained
     if problem.loss == "mse":
         return (SQUARED, solve_squared) if problem.p == 2 else (DEEP, solve_deep)
-    if problem.p != 2:
-        raise ProblemError(
-            "loss", problem.loss, "solve handles loss='mse' for more than one linear layer; simulate its flow instead."
-        )
-    if isinstance(problem.loss, RescaledMSE):
+    if problem.loss == "cross_entropy":
+        return (ENTROPY, solve_entropy) if problem.p == 2 else (DEEP_ENTROPY, solve_deep_entropy)
+    if problem.p == 2:
         return WEIGHTED, solve_weighted
-    return ENTROPY, solve_entropy
+    raise ProblemError("loss", problem.loss, "solve handles this loss for one linear layer; simulate its flow instead.")

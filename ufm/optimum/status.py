@@ -8,7 +8,7 @@ class OptimumStatus(Enum):
 
     CERTIFIED = "Global optimum: its value and a lower bound recomputed from the data agree to the gap shown."
     PROVED = "Global optimum: a closed form that is proved for this case (theory: sections 3 and 4)."
-    BEST_KNOWN = "Best point found; only the lower bound shown is certain. Raise width to close the gap."
+    BEST_KNOWN = "Best point found; only the lower bound shown is certain. Raise width where it limits the rank."
     NOT_ATTAINED = (
         "The infimum is not attained: some of lam_W, lam_H are zero, so the factors can be rescaled for ever. "
         "value is the infimum; W and H are balanced factors of the limiting product. Make all weights positive."

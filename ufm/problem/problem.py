@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ufm import constraints
+from ufm import constraints, losses
 from ufm.constraints import Constraint, Facts
 from ufm.errors import ProblemError
+from ufm.losses import RescaledMSE
 from ufm.losses import loss as find_loss
 from ufm.problem.targets import ClassTargets, SampleTargets, Targets, is_number, targets_from_dict
 
@@ -24,7 +25,8 @@ class Problem:
 
         1/N sum_i loss(W_{p-1}..W_1 h_i + b, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2.
 
-    targets: `ufm.classes(...)` or `ufm.samples(...)`; loss: a name of `ufm.losses` ("mse" is 1/2 ||z - y||^2).
+    targets: `ufm.classes(...)` or `ufm.samples(...)`; loss: a name of `ufm.losses` ("mse" is 1/2 ||z - y||^2),
+    or one with parameters, `ufm.losses.rescaled_mse(k, M)`.
     width: d, or None for as wide as needed. lam_W: one number, or one per linear layer, last layer first; p is one more
     than their count. lam_b: in [0, inf]; inf is no bias, 0 a free one. SymPy numbers may stand for any weight.
     constraint: one of `ufm.constraints`, or None.
@@ -36,7 +38,7 @@ class Problem:
     lam_W: Weight | tuple[Weight, ...]
     lam_H: Weight
     lam_b: Weight = math.inf
-    loss: str = "mse"
+    loss: str | RescaledMSE = "mse"
     width: int | None = None
     constraint: Constraint | None = None
 
@@ -52,6 +54,8 @@ class Problem:
         _check_weight(self.lam_H, "lam_H", finite=True)
         _check_weight(self.lam_b, "lam_b", finite=False)
         find_loss(self.loss)
+        if isinstance(self.loss, RescaledMSE):
+            self.loss.check(self.targets.columns)
         if self.width is not None and (not is_number(self.width) or self.width != int(self.width) or self.width < 1):
             raise ProblemError("width", self.width, "give a positive integer, or None for as wide as needed.")
         if self.constraint is not None:
@@ -127,7 +131,8 @@ class Problem:
         if self.is_symbolic:
             raise ProblemError("lam_W, lam_H, lam_b", (self.lam_W, self.lam_H, self.lam_b), "substitute numbers first.")
         weights = [float(w) for w in self.lam_W]
-        spec: dict[str, Any] = {"loss": self.loss, "lam_W": weights[0] if len(weights) == 1 else weights}
+        loss = self.loss.to_dict() if isinstance(self.loss, RescaledMSE) else self.loss
+        spec: dict[str, Any] = {"loss": loss, "lam_W": weights[0] if len(weights) == 1 else weights}
         spec |= {"lam_H": float(self.lam_H), "lam_b": float(self.lam_b)}
         if self.width is not None:
             spec["width"] = int(self.width)
@@ -145,6 +150,8 @@ class Problem:
             raise ProblemError(field, None, "this field is required.")
         lam_W = spec["lam_W"]
         fields = {**spec, "lam_W": tuple(lam_W) if isinstance(lam_W, list) else lam_W}
+        if "loss" in spec:
+            fields["loss"] = losses.from_dict(spec["loss"])
         if "constraint" in spec:
             fields["constraint"] = constraints.from_dict(spec["constraint"])
         return Problem(**{**fields, "targets": targets_from_dict(spec["targets"])})

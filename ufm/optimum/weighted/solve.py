@@ -1,0 +1,111 @@
+"""The rescaled squared loss at p = 2: closed form, proximal gradient, the referee, width below the rank."""
+
+import math
+
+import numpy as np
+
+from ufm.errors import ProblemError
+from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.status import OptimumStatus
+from ufm.optimum.weighted.closed_form import balanced
+from ufm.optimum.weighted.program import WeightedProgram, WeightedSolution, assemble
+from ufm.optimum.weighted.proximal import solve_proximal
+from ufm.problem import Problem, gradient, objective
+
+METHODS = ("auto", "closed form", "proximal gradient", "cvxpy")
+_CLOSED = 1e-9  # relative duality gap of a certified optimum
+_CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
+
+
+def solve_weighted(problem: Problem, method: str) -> Optimum:
+    """The global minimum for any k, M, sizes and bias weight; method is one of METHODS."""
+    if method not in METHODS:
+        raise ProblemError("method", method, f"for this loss choose one of {', '.join(METHODS)}.")
+    program = WeightedProgram.of(problem)
+    solution, found_by = _solve_wide(program, method)
+    status = OptimumStatus.CERTIFIED if solution.relative_gap <= _CLOSED else OptimumStatus.OPEN_GAP
+    most = min(program.A.shape)
+    width = problem.width if problem.width is not None else most
+    value, rank, b = solution.value, solution.rank, solution.b
+    s = np.zeros(most)
+    s[:rank] = solution.s
+    W, H = _balanced_factors(problem, solution, program.r, width)
+    if width < solution.rank:
+        W, H, b = _descend(problem, W, H, b)
+        value = float(objective(problem, W, H, b if problem.has_bias else None))
+        s = np.linalg.svd(W @ H * program.r, compute_uv=False)
+        rank = int(np.sum(s > _CVXPY_ACCURACY * s[0]))
+        found_by, status = f"{found_by}, then width {width}", OptimumStatus.BEST_KNOWN
+    elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
+        status = OptimumStatus.NOT_ATTAINED
+    unique = status is OptimumStatus.CERTIFIED and program.threshold > 0 and program.lam_b > 0
+    return finish(
+        problem,
+        (W,),
+        H,
+        b,
+        status=status,
+        method=found_by,
+        value=value,
+        lower_bound=solution.bound,
+        singular_values=s * math.sqrt(problem.N),
+        rank=rank,
+        unique=True if unique else None,
+        dual=solution.dual,
+        work=solution.work,
+    )
+
+
+def _solve_wide(program: WeightedProgram, method: str) -> tuple[WeightedSolution, str]:
+    """The convex optimum and what found it."""
+    if method == "cvxpy":
+        from ufm.optimum.weighted.referee import solve_cvxpy
+
+        return assemble(program, *solve_cvxpy(program), 0, accuracy=_CVXPY_ACCURACY), "cvxpy"
+    if program.threshold == 0:  # the targets are met exactly; a free bias takes their mean
+        b = program.A @ program.r if program.lam_b == 0 else np.zeros(program.A.shape[0])
+        return assemble(program, program.A - b[:, None] * program.r, b, 1), "closed form"
+    if method != "proximal gradient" and (formula := balanced(program)) is not None:
+        return assemble(program, *formula, 1), "closed form"
+    if method == "closed form":
+        raise ProblemError("method", method, "the formula needs one class per output, of equal sizes; use 'auto'.")
+    return assemble(program, *solve_proximal(program)), "proximal gradient"
+
+
+def _balanced_factors(
+    problem: Problem, solution: WeightedSolution, r: np.ndarray, width: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """W (m x d) and class means H (d x K) with W H = X diag(1/r), lam_W W'W = lam_H H diag(n) H'."""
+    lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
+    tilt = (lam_W / lam_H) ** 0.25 if lam_W > 0 and lam_H > 0 else 1.0
+    root = np.sqrt(solution.s[:width] * math.sqrt(problem.N))
+    W, H = np.zeros((solution.U.shape[0], width)), np.zeros((width, solution.V.shape[0]))
+    W[:, : root.size] = solution.U[:, : root.size] * (root / tilt)
+    H[: root.size] = (solution.V[:, : root.size] * (root * tilt)).T / (r * math.sqrt(problem.N))
+    return W, H
+
+
+def _descend(
+    problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A critical point of the factors below the truncated optimum; features are scaled by class sizes."""
+    from scipy.optimize import minimize
+
+    root = np.sqrt(problem.targets.multiplicity)
+    sizes = np.cumsum([W.size, H.size])
+
+    def parts(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        first, second, third = np.split(flat, sizes)
+        return first.reshape(W.shape), second.reshape(H.shape) / root, third
+
+    def fun(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        V, F, c = parts(flat)
+        bias = c if problem.has_bias else None
+        slope = gradient(problem, V, F, bias)
+        joined = np.concatenate([slope.W[0].ravel(), (slope.H / root).ravel(), slope.b if problem.has_bias else c])
+        return float(objective(problem, V, F, bias)), joined
+
+    start = np.concatenate([W.ravel(), (H * root).ravel(), b if problem.has_bias else np.zeros(0)])
+    options = {"maxiter": 20_000, "maxfun": 50_000, "ftol": 0, "gtol": 1e-13}
+    found = parts(minimize(fun, start, jac=True, method="L-BFGS-B", options=options).x)
+    return found[0], found[1], found[2] if problem.has_bias else b
