@@ -8,6 +8,8 @@ import numpy as np
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
 from ufm.metrics import bias, cdnv, duality, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
+from ufm.metrics.factors import energy_ratio
+from ufm.metrics.isotropic_shift import isotropic_shift
 from ufm.metrics.means import of_means
 from ufm.metrics.spectrum import spectrum
 from ufm.metrics.split import Split, split_classes
@@ -99,6 +101,8 @@ def _of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray
     values |= {
         "bias_gap": np.linalg.norm(b - codes @ (counts / split.N)),
         "role_spread": geometry.role_spread(means, codes),
+        "energy_ratio": energy_ratio(W, means, counts),
+        "isotropic_shift": isotropic_shift(W, codes, counts),
     }
     values |= ncc.nearest_centre(split, W, b, codes) | _margins(split, W, b, codes)
     values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}

@@ -2,11 +2,13 @@
 
 from ufm.catalogue.bibliography import bibliography
 from ufm.catalogue.catalogue import catalogue, find
-from ufm.catalogue.claims import At, AtLeast, AtMost, Claim, Equals, Formula, Increases
+from ufm.catalogue.claims import At, AtLeast, AtMost, Claim, Equals, Increases
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
-from ufm.catalogue.theorem import Citation, Theorem
+from ufm.catalogue.formula import Formula
+from ufm.catalogue.theorem import Assumption, Citation, Theorem
 
 __all__ = [
+    "Assumption",
     "At",
     "AtLeast",
     "AtMost",

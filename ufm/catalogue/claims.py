@@ -1,16 +1,16 @@
 """What a statement claims of an observable; each claim says by how much an answer violates it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 import sympy as sp
 
+from ufm.catalogue.formula import Formula, Letters
+from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.record import Record
-from ufm.symbols import values_of
 from ufm.tolerance import tolerance
 
 Oracle = Callable[[Problem], Record]  # a witness: the optimum, the flow, ...
@@ -18,11 +18,23 @@ Oracle = Callable[[Problem], Record]  # a witness: the optimum, the flow, ...
 
 @dataclass(frozen=True)
 class Violation:
-    """By how many tolerances an answer misses a claim (at most 1 is agreement), with both numbers."""
+    """By how many tolerances an answer misses a claim (at most 1 is agreement), with both numbers.
+
+    entry: the flat index of the worst entry, for observables that are arrays.
+    """
 
     ratio: float
     found: float
     claimed: float
+    entry: int = 0
+
+
+@dataclass(frozen=True)
+class Units:
+    """What a claim as printed means in our own weights: a rewriting of its letters, and its objective over ours."""
+
+    letters: Mapping[Any, Any] = field(default_factory=dict)
+    objective: Any = sp.S.One
 
 
 class Claim(Protocol):
@@ -37,60 +49,76 @@ class Claim(Protocol):
         """How far the oracle's answer is from what is claimed."""
         ...
 
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat, in the units of the claim."""
+        ...
+
+    def rewritten(self, units: Units) -> "Claim":
+        """The same claim in our own weights."""
+        ...
+
     def text(self) -> str:
         """The claim in one line."""
         ...
 
 
-@dataclass(frozen=True)
-class Formula:
-    """A formula in the symbols of `ufm.symbols`, evaluated through lambdify only."""
-
-    expression: sp.Expr
-
-    @cached_property
-    def _function(self) -> tuple[list[sp.Symbol], Callable[..., Any]]:
-        arguments = sorted(self.expression.free_symbols, key=str)
-        return arguments, sp.lambdify(arguments, self.expression, modules="numpy")  # pyright: ignore
-
-    def __call__(self, problem: Problem) -> float:
-        """The number for this problem."""
-        arguments, function = self._function
-        known = values_of(problem)
-        with np.errstate(all="ignore"):  # lam_b = 0 and inf are ordinary ends: 1/0 and 1/inf are meant
-            return float(function(*(np.float64(known[a.name]) for a in arguments)))
-
-
-def _worst(claimed: float, found: np.ndarray, excess: np.ndarray, witness: str, observable: str) -> Violation:
+def _worst(claimed: Any, found: np.ndarray, excess: np.ndarray, witness: str, observable: str) -> Violation:
     allowed = tolerance(witness, observable)
-    ratio = excess / (allowed.abs + allowed.rel * abs(claimed))
+    claims = np.broadcast_to(claimed, found.shape)
+    ratio = excess / (allowed.abs + allowed.rel * np.abs(claims))
     if not np.all(np.isfinite(ratio)):
-        return Violation(float("inf"), float("nan"), claimed)
+        worst = int(np.argmax(~np.isfinite(ratio)))
+        return Violation(float("inf"), float("nan"), float(claims[worst]), worst)
     worst = int(np.argmax(ratio))
-    return Violation(float(ratio[worst]), float(found[worst]), claimed)
+    return Violation(float(ratio[worst]), float(found[worst]), float(claims[worst]), worst)
 
 
 @dataclass(frozen=True)
 class Equals:
-    """Every entry of the observable equals the formula."""
+    """Every entry of the observable equals the formula, or each entry its own where the formula has indices.
+
+    letters: the formula's own letters beside those of `ufm.symbols`, with what evaluates them; unit: what the
+    observable is multiplied by before the comparison, as a paper's objective may be a multiple of ours.
+    """
 
     observable: str
-    expression: sp.Expr
+    expression: Any
+    letters: Letters = field(default_factory=dict, repr=False, compare=False)
+    unit: Any = sp.S.One
     _formula: Formula = field(init=False, repr=False, compare=False)
+    _unit: Formula = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "expression", sp.sympify(self.expression))
-        object.__setattr__(self, "_formula", Formula(self.expression))
+        object.__setattr__(self, "_formula", Formula(self.expression, self.letters))
+        object.__setattr__(self, "_unit", Formula(self.unit))
 
-    def predict(self, problem: Problem) -> float:
-        """The claimed number."""
-        return self._formula(problem)
+    def predict(self, problem: Problem) -> Any:
+        """The claimed number, or array of numbers, in our units."""
+        return self._formula(problem) / self._unit(problem)
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat, in the units of the claim."""
+        return np.ravel(record[self.observable].values) * self._unit(problem)
+
+    def rewritten(self, units: Units) -> "Equals":
+        """The same claim in our own weights."""
+        unit = units.objective if self.observable == "value" else sp.S.One
+        return replace(self, expression=self.expression.xreplace(units.letters), unit=unit)
 
     def violation(self, problem: Problem, oracle: Oracle) -> Violation:
-        """|found - claimed| in tolerances."""
-        record, claimed = oracle(problem), self.predict(problem)
-        found = np.ravel(record[self.observable].values)
-        return _worst(claimed, found, np.abs(found - claimed), record.witness, self.observable)
+        """How far the answer is on the wrong side of what is claimed, in tolerances."""
+        record = oracle(problem)
+        found, claimed = self.seen(record, problem), np.asarray(self._formula(problem))
+        if claimed.ndim and claimed.shape != record[self.observable].shape:
+            shape = record[self.observable].shape
+            raise UfmError(f"{self.text()}: the formula has the shape {claimed.shape}, the observable {shape}.")
+        claimed = np.ravel(claimed)
+        return _worst(claimed, found, self.excess(found, claimed), record.witness, self.observable)
+
+    def excess(self, found: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+        """|found - claimed|."""
+        return np.abs(found - claimed)
 
     def text(self) -> str:
         """The claim in one line."""
@@ -101,11 +129,9 @@ class Equals:
 class AtMost(Equals):
     """No entry of the observable exceeds the formula."""
 
-    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
-        """(found - claimed)_+ in tolerances."""
-        record, claimed = oracle(problem), self.predict(problem)
-        found = np.ravel(record[self.observable].values)
-        return _worst(claimed, found, np.maximum(0, found - claimed), record.witness, self.observable)
+    def excess(self, found: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+        """(found - claimed)_+."""
+        return np.maximum(0, found - claimed)
 
     def text(self) -> str:
         """The claim in one line."""
@@ -116,11 +142,9 @@ class AtMost(Equals):
 class AtLeast(Equals):
     """No entry of the observable is below the formula."""
 
-    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
-        """(claimed - found)_+ in tolerances."""
-        record, claimed = oracle(problem), self.predict(problem)
-        found = np.ravel(record[self.observable].values)
-        return _worst(claimed, found, np.maximum(0, claimed - found), record.witness, self.observable)
+    def excess(self, found: np.ndarray, claimed: np.ndarray) -> np.ndarray:
+        """(claimed - found)_+."""
+        return np.maximum(0, claimed - found)
 
     def text(self) -> str:
         """The claim in one line."""
@@ -147,6 +171,14 @@ class Increases:
             worst = max(worst, fall, key=lambda v: v.ratio)
         return worst
 
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat."""
+        return np.ravel(record[self.observable].values)
+
+    def rewritten(self, units: Units) -> "Increases":
+        """The same claim: the weights of a paper are positive multiples of ours."""
+        return self
+
     def text(self) -> str:
         """The claim in one line."""
         return f"{self.observable} does not decrease in {self.in_field}"
@@ -170,6 +202,14 @@ class At:
         if getattr(problem, self.field) != self.value:
             return Violation(0.0, 0.0, 0.0)
         return self.claim.violation(problem, oracle)
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat, in the units of the claim."""
+        return self.claim.seen(record, problem)
+
+    def rewritten(self, units: Units) -> "At":
+        """The same claim in our own weights; its value, 0 or inf or a size, is nobody's unit."""
+        return replace(self, claim=self.claim.rewritten(units))
 
     def text(self) -> str:
         """The claim in one line."""

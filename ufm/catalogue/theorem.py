@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
+import numpy as np
 import sympy as sp
 
-from ufm.catalogue.claims import Claim, Equals
+from ufm.catalogue.claims import Claim, Equals, Units
 from ufm.catalogue.domain import Domain, Point
 from ufm.errors import UfmError
+from ufm.metrics.state import DIMS
 from ufm.problem import Problem
+from ufm.problem.scaling import scaling
 from ufm.record import Record
+from ufm.symbols import K, N, lam_b, lam_H, lam_W
 
 Kind = Literal["tight", "upper", "lower", "structural", "limiting", "statistical"]
 
@@ -39,6 +44,7 @@ class Theorem:
     name: unique in its file, the id is `<file>:<name>`; statement: words with inline LaTeX; claims: relations between
     observables and formulae in `ufm.symbols`; domain and problem: coordinates to sample, and the Problem at a point;
     flow_domain: the part of it that gradient flows are asked about (small, and away from critical parameters);
+    scaling: whose objective the claims speak of, a key of `ufm.problem.scaling`: their weights are that paper's;
     campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so.
     """
 
@@ -62,6 +68,18 @@ class Theorem:
         """`<file>:<name>`."""
         return f"{self.file}:{self.name}" if self.file else self.name
 
+    @cached_property
+    def claims_in_ours(self) -> tuple[Claim, ...]:
+        """The claims, in the same order, with the paper's weights written in ours: what is evaluated and proved."""
+        if self.scaling == "ufm":
+            return self.claims
+        paper = scaling(self.scaling)
+        weights = paper.from_ours({"lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}, K, N)  # pyright: ignore
+        exact = {name: sp.nsimplify(weight, rational=True) for name, weight in weights.items()}
+        letters = {lam_W: exact["lam_W"], lam_H: exact["lam_H"], lam_b: exact["lam_b"]}
+        units = Units(letters, sp.nsimplify(paper.factor(K, N), rational=True))  # pyright: ignore
+        return tuple(claim.rewritten(units) for claim in self.claims)
+
     @property
     def symbolic(self) -> Mapping[str, sp.Expr]:
         """{observable: expression} of the claims that are equations."""
@@ -76,5 +94,9 @@ class Theorem:
         for assumption in self.assumes:
             if not assumption.holds(problem):
                 raise UfmError(f"{self.id} does not apply to {problem!r}: it assumes that {assumption.text}.")
-        values: dict[str, Any] = {c.observable: c.predict(problem) for c in self.claims if type(c) is Equals}
+        values: dict[str, Any] = {}
+        for claim in self.claims_in_ours:
+            if type(claim) is Equals:
+                number = claim.predict(problem)
+                values[claim.observable] = (DIMS[claim.observable], number) if np.ndim(number) else number
         return Record.of("theorem", values, problem=problem, provenance={"theorem": self.id})

@@ -10,8 +10,10 @@ from typing import Any
 
 import sympy as sp
 
-from ufm.derivation.regimes import BALANCED_ONE_HOT, Regime
+from ufm.derivation.regimes import BALANCED_ONE_HOT, EVERYWHERE, Regime
 from ufm.derivation.signs import Sign, sign_of, vanishes
+from ufm.derivation.words import words
+from ufm.symbols import SoftThreshold, Total, cov, m, sigma, sigma_c
 
 _DIGITS = 40
 _RELATIVE = sp.Rational(1, 10**25)  # far above the round-off of 40 digits, far below any planted change
@@ -38,7 +40,8 @@ class Agreement:
 
 def agree(stated: Any, derived: Any, regimes: tuple[Regime, ...] = BALANCED_ONE_HOT) -> Agreement:
     """Compare two formulae; where the derived one does not exist (NaN), anything may be stated."""
-    stated, derived = sp.sympify(stated), sp.sympify(derived)
+    stated, derived = _summands(sp.sympify(stated), sp.sympify(derived))
+    regimes = regimes or (EVERYWHERE,)  # no pieces are one piece
     undecided = ""
     for regime in regimes:
         if _equal_in(regime, stated, derived):
@@ -48,6 +51,55 @@ def agree(stated: Any, derived: Any, regimes: tuple[Regime, ...] = BALANCED_ONE_
             return difference
         undecided = undecided or regime.name
     return Agreement(None, undecided) if undecided else Agreement(True)
+
+
+def _summands(left: Any, right: Any) -> tuple[Any, Any]:
+    """(g(i), h(i)) where the two are sums over the m directions of g and of h; as they are where neither has a sum.
+
+    Two sums are equal if their summands are; a term without a sum is m times its m-th part.
+    """
+    if not left.has(Total) and not right.has(Total):
+        return left, right
+    parts = _summand(left), _summand(right)
+    return (left, right) if None in parts else parts
+
+
+def _summand(expr: Any) -> Any:
+    """g(i) where the expression is the sum of g over the directions; None where it is not linear in such sums."""
+    out = sp.S.Zero
+    for term in sp.Add.make_args(sp.expand_mul(expr, deep=False)):
+        totals = term.atoms(Total)
+        total = next(iter(totals)) if totals else None
+        factor = term / total if total is not None else term / m
+        if factor.has(Total) or factor.free_symbols & {sigma, sigma_c, cov}:
+            return None
+        out += factor * total.args[0] if total is not None else factor
+    return out
+
+
+def agree_matrix(stated: Any, derived: Any, regimes: tuple[Regime, ...]) -> Agreement:
+    """Compare two matrix expressions: equal words, with coefficients that agree in every regime."""
+    left, right = (_opened(expr.doit()) for expr in (stated, derived))
+    regimes = regimes or (EVERYWHERE,)
+    for word in {*left, *right}:
+        outcome = agree(left.get(word, sp.S.Zero), right.get(word, sp.S.Zero), regimes)
+        if outcome.verdict is not True:
+            return Agreement(None, outcome.regime)
+    return Agreement(True)
+
+
+def _opened(expr: Any) -> dict[Any, Any]:
+    """Words of a matrix expression; each thresholded matrix is a letter of its own."""
+    found = {each: _scale_free(each) for each in expr.atoms(SoftThreshold)}
+    return words(expr.xreplace(found))
+
+
+def _scale_free(each: Any) -> Any:
+    """[M]_t as a letter named by M and t, where M = scalar * matrix is brought to [matrix]_{t/scalar}."""
+    matrix, threshold = each.args
+    scalar, inner = matrix.as_coeff_mmul() if isinstance(matrix, sp.MatMul) else (sp.S.One, matrix)
+    name = f"[{inner}]_{sp.powdenest(sp.simplify(threshold / scalar), force=True)}"
+    return scalar * sp.MatrixSymbol(name, *each.shape)
 
 
 def _equal_in(regime: Regime, stated: Any, derived: Any) -> bool:
@@ -89,7 +141,7 @@ def _witness(regime: Regime, stated: Any, derived: Any) -> Agreement | None:
     for point in _points(regime):
         values = {letter: sp.sympify(value).subs(point, simultaneous=True) for letter, value in regime.slack.items()}
         left, right = _number(stated, values), _number(derived, values)
-        if right is sp.nan or left.free_symbols or right.free_symbols:
+        if right is sp.nan or left.free_symbols or right.free_symbols or left.has(Total) or right.has(Total):
             continue
         undefined = left is sp.nan or left.is_finite is False
         apart = left != right if undefined else bool(abs(left - right) > _RELATIVE * (1 + abs(right)))

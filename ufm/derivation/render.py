@@ -26,6 +26,8 @@ _LETTERS = {
     "ybar 1'": (r"\bar{y}\,\mathbf{1}_N'", "ȳ 𝟏_N'"),
     "Sigma^{1/2}": (r"\Sigma^{1/2}", "Σ^½"),
     "Sigma^{-1/2}": (r"\Sigma^{-1/2}", "Σ^-½"),
+    "Sigma_K^{1/2}": (r"\Sigma^{1/2}", "Σ^½"),
+    "Yhat": (r"\hat{Y}", "Ŷ"),
     "hbar": (r"\bar{h}", "h̄"),
     "H_perp": (r"H_{\perp}", "H⊥"),
     "H_Q": (r"H_Q", "H_Q"),
@@ -248,11 +250,12 @@ def _pict(expr: Any) -> Any:
 
 _WORDS = {
     r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
-    r"\kappa": "κ", r"\gamma": "γ",
+    r"\kappa": "κ", r"\gamma": "γ", r"\sigma": "σ", r"\Sigma": "Σ", r"\theta": "θ", r"\varepsilon": "ε",
     r"\nabla": "∇", r"\infty": "∞", r"\ne": "≠", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥",
     r"\cdots": "…", r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
-    r"\bar y": "ȳ", r"\bar h": "h̄",
+    r"\bar y": "ȳ", r"\bar h": "h̄", r"\bar H": "H̄", r"\bar Y": "Ȳ",
+    r"\hat Y": "Ŷ", r"\sqrt N": "√N", r"\sqrt c": "√c",
 }  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ufm.metrics.bias import bias_invariant, mean_invariant
+from ufm.metrics.factors import energy_ratio, outside_rows
 from ufm.metrics.geometry import cosines, gram, mean_cosine, role_spread
+from ufm.metrics.isotropic_shift import isotropic_shift
 from ufm.metrics.spectrum import spectrum
 
 # Named dimensions of each observable, for records; what is not here is a number.
@@ -17,6 +19,8 @@ DIMS: dict[str, tuple[str, ...]] = {
     "singular_values_centred": ("centred_direction",),
     "class_mean_norm": ("class",),
     "classifier_norm": ("target",),
+    "classifier_gram": ("target", "other_target"),
+    "logits": ("target", "class"),
     "bias": ("target",),
 }
 
@@ -42,7 +46,9 @@ def observables(
     codes: C (m x K). With r = min(m, K), N = sum n_k, hbar = Hbar n/N:
 
     `gram`: Hbar'Hbar, `cosines`: their cosines (K x K), both uncentred; `cosine`: mean off-diagonal cosine;
-    `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m);
+    `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m); `classifier_gram`: WW' (m x m);
+    `logits`: W Hbar + b 1' (m x K); `energy_ratio`: ||H||^2/||W||^2 over all samples; `outside_rows`: largest distance
+    of a column of Hbar to the row space of W; `isotropic_shift`: the x >= 0 with WW' nearest to Sigma^{1/2} - x I;
     `singular_values`: of W H over all N samples, that is, of W Hbar diag(sqrt n_k) (r);
     `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (min(m, K-1));
     `singular_value_mean`: sqrt(N) ||W hbar||;
@@ -57,11 +63,13 @@ def observables(
     values = geometry_of(W, class_means, b)
     values |= spectrum(W, hbar, class_means - hbar[:, None], counts, codes.shape)
     values |= {"bias_gap": np.linalg.norm(b - ybar), "role_spread": role_spread(class_means, codes)}
+    values["energy_ratio"] = energy_ratio(W, class_means, counts)
+    values["isotropic_shift"] = isotropic_shift(W, codes, counts)
     return {k: np.asarray(v) for k, v in (values | invariants(W, hbar, b, ybar, lam_H, lam_b, int(N))).items()}
 
 
 def geometry_of(W: np.ndarray, class_means: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray | float]:
-    """Gram matrix, cosines and norms of class means (d x K), row norms of W (m x d), and b (m)."""
+    """Gram matrices, cosines and norms of class means (d x K) and rows of W (m x d), logits, and b (m)."""
     angles = cosines(class_means)
     pairs = {"cosine": mean_cosine(angles)} if class_means.shape[1] > 1 else {}
     return pairs | {
@@ -69,6 +77,9 @@ def geometry_of(W: np.ndarray, class_means: np.ndarray, b: np.ndarray) -> dict[s
         "cosines": angles,
         "class_mean_norm": np.linalg.norm(class_means, axis=0),
         "classifier_norm": np.linalg.norm(W, axis=1),
+        "classifier_gram": gram(W.T),
+        "logits": W @ class_means + b[:, None],
+        "outside_rows": outside_rows(W, class_means),
         "bias": b,
     }
 

@@ -4,8 +4,6 @@ import math
 from collections.abc import Iterable
 from functools import lru_cache
 
-import numpy as np
-
 from ufm.catalogue import Claim, Theorem
 from ufm.catalogue.claims import Oracle, Violation
 from ufm.errors import UfmError
@@ -52,15 +50,15 @@ def gather(
     for i, problem in enumerate(problems):
         progress(f"{theorem.id}: {witness}", i, len(problems))
         checked += 1
-        for claim in theorem.claims:
+        for printed, claim in zip(theorem.claims, theorem.claims_in_ours, strict=True):
             try:
                 violation = claim.violation(problem, oracle)
             except UfmError as error:
                 return Evidence(
-                    witness, checked, Violation(math.inf, math.nan, math.nan), claim.text(), problem, str(error)
+                    witness, checked, Violation(math.inf, math.nan, math.nan), printed.text(), problem, str(error)
                 )
             if violation.ratio > worst.ratio or not claim_text:
-                worst, claim_text, where = violation, claim.text(), problem
+                worst, claim_text, where = violation, printed.text(), problem
     progress(f"{theorem.id}: {witness}", len(problems), len(problems))
     return Evidence(witness, checked, worst, claim_text, where, note)
 
@@ -77,14 +75,17 @@ def smallest_counterexample(theorem: Theorem, worst: Evidence, oracle: Oracle) -
 
 
 def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexample | None:
-    for claim in theorem.claims:
-        violation = claim.violation(problem, oracle)
+    for printed, claim in zip(theorem.claims, theorem.claims_in_ours, strict=True):
+        try:
+            violation = claim.violation(problem, oracle)
+        except UfmError:  # a witness without an answer is no counterexample
+            continue
         if violation.ratio >= _FAR:
-            independent, by = _independently(claim, problem)
+            independent, by = _independently(claim, problem, violation.entry)
             return Counterexample(
                 problem,
                 claim.observable,
-                claim.text(),
+                printed.text(),
                 violation.claimed,
                 violation.found,
                 independent,
@@ -94,8 +95,8 @@ def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexampl
     return None
 
 
-def _independently(claim: Claim, problem: Problem) -> tuple[float | None, str]:
-    """What another solver has for the observable; None where there is none for this problem."""
+def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | None, str]:
+    """What another solver has for this entry of the observable; None where there is none for this problem."""
     if problem.targets.columns.size <= _CONFIRM_SIZE:
         try:
             record, by = solve(problem, method="cvxpy").record(), "cvxpy"
@@ -105,4 +106,4 @@ def _independently(claim: Claim, problem: Problem) -> tuple[float | None, str]:
         record, by = simulate(problem, start=0).record(), "the gradient flow"
     if claim.observable not in record:
         return None, ""
-    return float(np.ravel(record[claim.observable].values)[0]), by
+    return float(claim.seen(record, problem)[entry]), by

@@ -3,9 +3,10 @@
 import math
 
 import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from ufm.catalogue import At, AtLeast, AtMost, Claim, Equals, Increases, Theorem
-from ufm.derivation.agree import Agreement, agree
+from ufm.derivation.agree import Agreement, agree, agree_matrix
 from ufm.derivation.course import agree_at, at_least, at_most, increases
 from ufm.derivation.derivation import Derivation
 from ufm.derivation.load import has_proof, prove
@@ -21,7 +22,7 @@ def prove_statement(theorem: Theorem) -> Proof:
     derivation = prove(theorem.id)
     if not derivation.ok:
         return Proof(derivation, f"the derivation fails at: {', '.join(derivation.failed)}")
-    for claim in theorem.claims:
+    for claim in theorem.claims_in_ours:
         reason = _differs(claim, derivation)
         if reason:
             return Proof(derivation, reason)
@@ -44,13 +45,17 @@ def _compare(claim: Claim, derivation: Derivation) -> Agreement | None:
     derived, regimes = derivation.formulae[claim.observable], derivation.regimes
     if isinstance(claim, At) and claim.field == "lam_b" and claim.value in (0, math.inf):
         end = sp.oo if math.isinf(claim.value) else sp.Integer(0)
-        return agree_at(end, claim.claim.expression, derived, regimes)
+        return agree_at(end, claim.claim.expression, derived * claim.claim.unit, regimes)
+    if isinstance(claim, Equals):
+        derived = derived * claim.unit
     if isinstance(claim, AtLeast):
         return at_least(claim.expression, derived, regimes)
     if isinstance(claim, AtMost):
         return at_most(claim.expression, derived, regimes)
     if isinstance(claim, Increases) and claim.in_field == "lam_b":
         return increases(derived, regimes)
+    if isinstance(claim, Equals) and isinstance(claim.expression, MatrixExpr):
+        return agree_matrix(claim.expression, derived, regimes)
     return agree(claim.expression, derived, regimes) if isinstance(claim, Equals) else None
 
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from ufm.catalogue import Theorem
 from ufm.catalogue.claims import Violation
 from ufm.errors import UfmError
-from ufm.problem import Problem
+from ufm.problem import Problem, SampleTargets
 
 if TYPE_CHECKING:
     from ufm.derivation.derivation import Derivation
+
+_SHOWN = 24  # targets of at most so many entries are written out
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
 
@@ -78,10 +80,13 @@ class Counterexample:
 
     def sentence(self) -> str:
         """The counterexample in one sentence."""
+        targets = self.problem.targets
+        shown = isinstance(targets, SampleTargets) and targets.Y.size <= _SHOWN
+        given = f", Y = {targets.to_dict()['samples']}," if shown else ""
         check = "" if self.independent is None else f" ({self.independent_by} finds {self.independent:.6g})"
         return (
-            f"For {self.problem!r} the claim {self.claim} gives {self.claimed:.6g}, but the certified global optimum "
-            f"has {self.found:.6g}{check}."
+            f"For {self.problem!r}{given} the claim {self.claim} gives {self.claimed:.6g}, but the certified global "
+            f"optimum has {self.found:.6g}{check}."
         )
 
     def to_dict(self) -> dict[str, Any]:
