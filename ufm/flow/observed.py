@@ -6,6 +6,7 @@ from ufm.arrays import Array, to_numpy
 from ufm.flow.coordinates import Coordinates
 from ufm.flow.within import collapse
 from ufm.metrics.factors import energy_ratio
+from ufm.metrics.isotropic_shift import isotropic_shift
 from ufm.metrics.nc1 import nc1, nc1_ratio
 from ufm.metrics.spectrum import singular_values
 from ufm.metrics.split import split_classes
@@ -21,7 +22,8 @@ def observed(problem: Problem, at: Coordinates, y: Array, t: float) -> Labelled:
 
     Beside those of `ufm.metrics.state.observables` (at the class means): value (L at the state itself), gradient_norm,
     and for features that may differ within a class nc1 and nc1_ratio, over all N samples in every mode. Regression by
-    S alone leaves out what needs each sample, as its Gram matrix does.
+    S alone leaves out what needs each sample, as its Gram matrix does. From the law of A-mode nc1 is good to about
+    round-off times ||W||^2/N, in units of the between-class scatter: below that it is noise, or zero.
     """
     field, targets = at.field, problem.targets
     seen = _of_means(problem, at, y, t) if isinstance(targets, ClassTargets) else _of_samples(problem, at, y, t)
@@ -71,6 +73,7 @@ def _of_samples(problem: Problem, at: Coordinates, y: Array, t: float) -> dict[s
         "classifier_norm": np.linalg.norm(W, axis=1),
         "classifier_gram": W @ W.T,
         "energy_ratio": energy_ratio(W, np.hstack([state.H, root_of_B]), np.ones(q.size + values.size)),
+        "isotropic_shift": isotropic_shift(W, targets.columns, targets.multiplicity),
         "bias": b,
         "bias_gap": np.linalg.norm(b - ybar),
     }
