@@ -171,8 +171,16 @@ def test_metrics_of_all_samples_in_every_mode(targets: str, mode: Mode) -> None:
     problem = problem_of(targets, mode)
     start = start_of(problem)
     ours, full = (simulate(problem, start, t1=30.0, rtol=1e-12, mode=m).record() for m in (mode, "full"))
-    of_samples = {"gram", "cosines", "cosine", "class_mean_norm", "role_spread", "logits", "outside_rows"}
-    names = set(map(str, full.values)) - (of_samples if targets == "regression" and mode != "propagator" else set())
+    names = set(map(str, full.values))
+    if targets == "regression" and mode != "propagator":  # the rest needs each sample by itself
+        names = {"value", "gradient_norm", "classifier_norm", "classifier_gram", "energy_ratio", "bias", "bias_gap"}
+        names |= {
+            "singular_values",
+            "singular_values_centred",
+            "singular_value_mean",
+            "bias_invariant",
+            "mean_invariant",
+        }
     assert names <= set(ours.values)
     for name in names:
         np.testing.assert_allclose(ours[name], full[name], rtol=1e-7, atol=1e-10, err_msg=name)

@@ -47,7 +47,7 @@ class Field:
     bias_target: Callable[[Array], Array]  # P H -> b*, where db/dt = 0
     bias_slope: Callable[[Array], Array]  # E -> E q
     data_loss: Callable[[Array, Array], Array]
-    pull: Callable[[Array, Array], Array]  # H', b -> (b q' - A) H', m x d
+    pull: Callable[[Array, Array], Array]  # H', b -> (b q' - A) H'/N, m x d
     targets: tuple[Array, Array]  # A (m x r), q (r)
     within: Law | Scatter | None = None
 
@@ -100,7 +100,8 @@ class Field:
         if self.within is None:
             by_P = E @ Ht
         elif isinstance(self.within, Law):
-            by_P = (self.pull(Ht, b) + self.within.gram_pull(P, t)) / self.N
+            by_P = self.within.gram_pull(P, t, self.N)
+            by_P += self.pull(Ht, b)
         else:
             pulled, behind = self.within.slope(y[self.seen :], P, self.N)
             by_P = E @ Ht + pulled
@@ -110,7 +111,9 @@ class Field:
             dW.append(by_P @ below.T)
         dW = [dw if l == 0 else above[l - 1].T @ dw for l, dw in enumerate(dW[::-1])]
         slope = self.pack(self.bias_slope(E) if self.m else b, dW, E.T @ P, behind)
-        return -(slope + self.decay * y)
+        slope += self.decay * y
+        slope *= -1
+        return slope
 
     def bias_at_rest(self, y: Array) -> Array:
         """b* for the W and H in y."""
@@ -184,23 +187,25 @@ def _squared(xp: Namespace, A: Array, q: Array, N: int, bias_rate: float | None)
         "bias_target": lambda PH: (A - PH) @ scaled_q,
         "bias_slope": lambda E: E @ q,
         "data_loss": data_loss,
-        "pull": _pull(A, q, has_bias),
+        "pull": _pull(A, q, N, has_bias),
     }
 
 
-def _pull(A: Array, q: Array, has_bias: bool) -> Callable[[Array, Array], Array]:
-    """(H', b) -> (b q' - A) H', without a matrix product where A = diag(a) + u q' (one-hot, simplex)."""
+def _pull(A: Array, q: Array, N: int, has_bias: bool) -> Callable[[Array, Array], Array]:
+    """(H', b) -> (b q' - A) H'/N, without a matrix product where A = diag(a) + u q' (one-hot, simplex)."""
     parts = diagonal_and_mean(to_numpy(A), to_numpy(q))
     if parts is None:
-        return lambda Ht, b: (b[:, None] * q - A) @ Ht if has_bias else -(A @ Ht)
+        return lambda Ht, b: ((b[:, None] * q - A) / N if has_bias else A / -N) @ Ht
     xp, place = array_namespace(A), {"dtype": A.dtype, "device": getattr(A, "device", None)}
     a, u = (xp.asarray(part.tolist(), **place) for part in parts)
     if not has_bias and not np.any(parts[1]):
-        return lambda Ht, b: -(a[:, None] * Ht)
+        return lambda Ht, b: (a / -N)[:, None] * Ht
 
     def pull(Ht: Array, b: Array) -> Array:
-        shift = b - u if has_bias else -u
-        return shift[:, None] * (q @ Ht) - a[:, None] * Ht
+        shift = (b - u if has_bias else -u) / N
+        moved = (a / -N)[:, None] * Ht
+        moved += shift[:, None] * (q @ Ht)
+        return moved
 
     return pull
 

@@ -64,8 +64,9 @@ class Path:
 class Flow:
     """Where the flow went: `state` at time `t`, `status` (its text is the advice), and `path` if states were saved.
 
-    gradient_norm: ||grad L|| at the end, over W, H (all samples) and b. rate: the mean rate at which it fell over its
-    last decade, None if it never fell so far. distance: the estimated ||state - limit||, gradient_norm / rate.
+    gradient_norm: ||grad L|| at the end, over W, H (all samples) and b; in A-mode, late, a bound of it. rate: the
+    mean rate at which it fell over its last decade, None if it never fell so far. distance: the estimated ||state -
+    limit||, gradient_norm / rate.
     """
 
     problem: Problem

@@ -32,9 +32,9 @@ class Law:
         """e^(-2lt), what is left of D0."""
         return math.exp(-2 * self.l * t)
 
-    def gram_pull(self, W: Array, t: float) -> Array:
-        """W (W'W - e^(-2lt) D0), m x d: N W S with the seen columns' part not yet taken away."""
-        return (W @ W.T) @ W - W * (self.left(t) * self.eigenvalues)
+    def gram_pull(self, W: Array, t: float, N: int = 1) -> Array:
+        """W (W'W - e^(-2lt) D0)/N, m x d: W S with the seen columns' part not yet taken away."""
+        return (W @ W.T / N) @ W - W * (self.eigenvalues * (self.left(t) / N))
 
     def trace(self, W: Array, Ht: Array, t: float) -> float:
         """tr B, within its exact bounds."""
