@@ -117,7 +117,9 @@ def test_figures_are_written_and_repeat(tmp_path, witnesses):
     first = save("class-encoding", tmp_path / "a", witnesses)
     second = save("class-encoding", tmp_path / "b", witnesses)
     assert [path.suffix for path in first] == [".svg", ".png"]
-    assert first[0].read_bytes() == second[0].read_bytes()
+    named = re.compile(r"\bp[0-9a-f]{10}\b")  # clip paths are named by the last digits of the layout, which may vary
+    drawings = [named.sub("clip", path.read_text()) for path in (first[0], second[0])]
+    assert drawings[0] == drawings[1]
     assert all((ROOT / "figures" / f"{name}.svg").exists() for name in specs())
     with pytest.raises(UfmError, match="Did you mean"):
         draw("class-encodin")

@@ -61,7 +61,7 @@ def save(name: str, folder: Path, witnesses: "Witnesses | None" = None) -> list[
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
     with style():
-        figure.savefig(paths[0], metadata={"Date": None})  # no date: the same data give the same file
+        figure.savefig(paths[0], metadata={"Date": None})  # no date: the same data give the same drawing
         figure.savefig(paths[1])
     return paths
 
