@@ -1,7 +1,8 @@
 """The gradient flow of a problem: exact coordinates, integrators as data, one driver, and a stop that is honest."""
 
 from ufm.flow.driver import Progress
-from ufm.flow.simulate import Flow, Path, simulate
+from ufm.flow.flow import Flow, Path
+from ufm.flow.simulate import simulate
 from ufm.flow.start import balanced_start, random_start
 from ufm.flow.state import State
 from ufm.flow.status import Status
