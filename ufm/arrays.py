@@ -13,7 +13,7 @@ Array = Any  # any array-API array: the standard has no common base class
 Namespace = Any
 Backend = Literal["auto", "numpy", "cupy", "torch"]
 
-__all__ = ["Array", "Backend", "Namespace", "array_namespace", "namespace_of", "to_numpy"]
+__all__ = ["Array", "Backend", "Namespace", "array_namespace", "namespace_of", "to_numpy", "transposed"]
 
 
 def namespace_of(backend: Backend = "auto") -> Namespace:
@@ -56,3 +56,8 @@ def to_numpy(x: Array) -> np.ndarray:
         return np.asarray(to_device(x.detach(), "cpu"))
     host = array_namespace(x).__array_namespace_info__().default_device()
     return np.asarray(to_device(x, host))
+
+
+def transposed(x: Array) -> Array:
+    """Rows and columns exchanged, of a matrix or of each in a stack."""
+    return x.T if x.ndim == 2 else array_namespace(x).matrix_transpose(x)

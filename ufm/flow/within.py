@@ -6,10 +6,11 @@ only through P B. `Scatter` carries B (S-mode), `Law` knows it (A-mode, lam_W = 
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ufm.arrays import Array, array_namespace
+from ufm.arrays import Array, array_namespace, transposed
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,22 +20,28 @@ class Law:
     So B = W'W - (seen columns) - e^(-2lt) D0. Put in place of B it obeys the equation of B for any perturbation of W
     and H, so errors in it decay as B does. But late it is a small difference of large numbers: good to eps ||W||^2.
 
-    eigenvalues: of D0 (d); start: tr B at t = 0.
+    eigenvalues: of D0 (d); start: tr B at t = 0. In a stack of B flows l, total and start have length B, and
+    eigenvalues are B x 1 x d.
     """
 
-    l: float
+    l: Any
     eigenvalues: Array
-    total: float  # tr D0
-    start: float
+    total: Any  # tr D0
+    start: Any
     size: int = 0
 
-    def left(self, t: float) -> float:
-        """e^(-2lt), what is left of D0."""
-        return math.exp(-2 * self.l * t)
+    def left(self, t: Any) -> Any:
+        """e^(-2lt), what is left of D0; t is a number, or one of every flow of a stack (B)."""
+        return math.exp(-2 * self.l * t) if isinstance(t, float) else array_namespace(t).exp(-2 * self.l * t)
 
-    def gram_pull(self, W: Array, t: float, N: int = 1) -> Array:
+    def gram_pull(self, W: Array, t: Any, N: Any = 1) -> Array:
         """W (W'W - e^(-2lt) D0)/N, m x d: W S with the seen columns' part not yet taken away."""
-        return (W @ W.T / N) @ W - W * (self.eigenvalues * (self.left(t) / N))
+        left = self.left(t)
+        gram = W @ transposed(W)
+        gram /= N
+        pulled = gram @ W
+        pulled -= W * (self.eigenvalues * ((left if isinstance(left, float) else left[:, None, None]) / N))
+        return pulled
 
     def trace(self, W: Array, Ht: Array, t: float) -> float:
         """tr B, within its exact bounds."""
@@ -51,12 +58,13 @@ class Law:
 class Scatter:
     """B carried in the flat state as B / unit; with `propagator` also Phi, dPhi = -G Phi, Phi(0) = 1, as Phi * scale.
 
-    unit, scale: norms of all features and of the unseen ones per direction at the start, so that errors count alike.
+    unit, scale: norms of all features and of the unseen ones per direction at the start, so that errors count alike; in
+    a stack of B flows B x 1 x 1.
     """
 
     d: int
-    unit: float
-    scale: float
+    unit: Any
+    scale: Any
     propagator: bool = False
 
     @property
@@ -92,15 +100,16 @@ class Scatter:
         trace = float(array_namespace(carried).sum(carried[: self.d**2 : self.d + 1])) * self.unit
         return trace if math.isnan(trace) else max(trace, 0.0)
 
-    def slope(self, carried: Array, P: Array, N: int) -> tuple[Array, Array]:
+    def slope(self, carried: Array, P: Array, N: Any) -> tuple[Array, Array]:
         """P S (m x d), and minus the slope of what is carried, its own decay left out."""
-        xp, d = array_namespace(carried), self.d
-        PB = P @ xp.reshape(carried[: d**2], (d, d))
-        M = P.T @ (PB / N)
-        parts = [xp.reshape(M + M.T, (-1,))]
+        xp, d, lead = array_namespace(carried), self.d, carried.shape[:-1]
+        PB = P @ xp.reshape(carried[..., : d**2], (*lead, d, d))
+        M = transposed(P) @ (PB / N)
+        parts = [xp.reshape(M + transposed(M), (*lead, -1))]
         if self.propagator:
-            parts.append(xp.reshape(P.T @ ((P @ xp.reshape(carried[d**2 :], (d, d))) / N), (-1,)))
-        return PB * (self.unit / N), xp.concat(parts)
+            Phi = xp.reshape(carried[..., d**2 :], (*lead, d, d))
+            parts.append(xp.reshape(transposed(P) @ ((P @ Phi) / N), (*lead, -1)))
+        return PB * (self.unit / N), xp.concat(parts, axis=-1)
 
 
 def unseen_gradient(P: Array, PB: Array, trace: float, N: int, lam_H: float) -> float:
