@@ -14,7 +14,7 @@ import xarray as xr
 from ufm.errors import UfmError
 from ufm.problem import Problem
 
-Witness = Literal["theorem", "optimum", "flow", "measured"]
+Witness = Literal["theorem", "optimum", "flow", "measured", "metrics"]
 SCHEMA = 1
 _HEADER = "ufm_header"
 

@@ -34,6 +34,7 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     ("flow", "*"): _FLOW,
     ("flow", "value"): Tolerance(1e-9, 1e-9, "second order in the remaining gradient"),
     ("flow", "critical_relaxation"): Tolerance(1e-2, 0.0, "a late-time law: corrections fall as log(t)/t"),
+    ("metrics", "*"): Tolerance(1e-8, 1e-9, "round-off of double precision, through inverses of condition 1e6 at most"),
     ("measured", "*"): _NETWORK,
     ("measured", "cosine"): Tolerance(0.0, 1e-2, "as for norms, of numbers of size 1"),
     ("measured", "bias"): Tolerance(1e-2, 1e-3, "as for norms, of numbers up to 1/K"),

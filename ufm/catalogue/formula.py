@@ -13,7 +13,7 @@ from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.symbols import VALUES, SoftThreshold, Total
 
-Letters = Mapping[Any, Callable[[Problem], Any]]
+Letters = Mapping[Any, Callable[[Any], Any]]  # of a problem, or of the arrays of a statement about metrics
 
 
 @dataclass(frozen=True)

@@ -31,10 +31,10 @@ class Citation:
 
 @dataclass(frozen=True)
 class Assumption:
-    """A condition in words, and the predicate that decides it for a problem."""
+    """A condition in words, and the predicate that decides it for a problem (for arrays, in a statement about them)."""
 
     text: str
-    holds: Callable[[Problem], bool]
+    holds: Callable[[Any], bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +46,8 @@ class Theorem:
     flow_domain: the part of it that gradient flows are asked about (small, and away from critical parameters);
     scaling: whose objective the claims speak of, a key of `ufm.problem.scaling`: their weights are that paper's;
     campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so.
+    A statement about metrics of arbitrary arrays has `measures`, what its observables are; `problem` then gives an
+    `ufm.catalogue.arrays.Arrays`, and `confirms` computes an observable another way, for counterexamples.
     """
 
     name: str
@@ -55,13 +57,15 @@ class Theorem:
     kind: Kind
     claims: tuple[Claim, ...]
     domain: Domain
-    problem: Callable[[Point], Problem]
+    problem: Callable[[Point], Any]
     flow_domain: Domain = field(default_factory=Domain)
     assumes: tuple[Assumption, ...] = ()
     scaling: str = "ufm"
     campaign: str = ""
     no_proof: str = ""
     file: str = ""
+    measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    confirms: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
