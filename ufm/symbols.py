@@ -23,6 +23,7 @@ lam_H = sp.Symbol("lambda_H", positive=True)
 lam_b = sp.Symbol("lambda_b", positive=True)
 tau = sp.Symbol("tau", positive=True)
 rho = sp.Symbol("rho", positive=True)
+time = sp.Symbol("t", nonnegative=True)  # of the flow
 
 c = sp.sqrt(lam_W * lam_H)
 

@@ -35,6 +35,8 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     ("flow", "value"): Tolerance(1e-9, 1e-9, "second order in the remaining gradient"),
     ("flow", "critical_relaxation"): Tolerance(1e-2, 0.0, "a late-time law: corrections fall as log(t)/t"),
     ("metrics", "*"): Tolerance(1e-8, 1e-9, "round-off of double precision, through inverses of condition 1e6 at most"),
+    ("path", "*"): Tolerance(1e-7, 1e-9, "a path integrated with rtol 1e-11, its error grown along the flow"),
+    ("late slope", "*"): Tolerance(1e-2, 0.0, "a late-time law: corrections fall as exp(-gap t), or as log(t)/t"),
     ("measured", "*"): _NETWORK,
     ("measured", "cosine"): Tolerance(0.0, 1e-2, "as for norms, of numbers of size 1"),
     ("measured", "bias"): Tolerance(1e-2, 1e-3, "as for norms, of numbers up to 1/K"),

@@ -10,12 +10,13 @@ import sympy as sp
 
 from ufm.catalogue.claims import Claim, Equals, Units
 from ufm.catalogue.domain import Domain, Point
+from ufm.catalogue.motion import Along, Motion, PathClaim, StartAssumption
 from ufm.errors import UfmError
 from ufm.metrics.state import DIMS
 from ufm.problem import Problem
 from ufm.problem.scaling import scaling
 from ufm.record import Record
-from ufm.symbols import K, N, lam_b, lam_H, lam_W
+from ufm.symbols import K, N, lam_b, lam_H, lam_W, time
 
 Kind = Literal["tight", "upper", "lower", "structural", "limiting", "statistical"]
 
@@ -26,7 +27,7 @@ class Citation:
 
     key: str
     locator: str
-    basis: Literal["text", "abstract", "memory", "own"] = "text"
+    basis: Literal["text", "code", "abstract", "memory", "own"] = "text"
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,10 @@ class Theorem:
     observables and formulae in `ufm.symbols`; domain and problem: coordinates to sample, and the Problem at a point;
     flow_domain: the part of it that gradient flows are asked about (small, and away from critical parameters);
     scaling: whose objective the claims speak of, a key of `ufm.problem.scaling`: their weights are that paper's;
-    campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so.
+    campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so;
+    along, motion, starts: for statements about flows on their way, the claims, the flow to watch at a point of the
+    domain, and conditions on its start; clock: the paper's time over ours; needs: what evidence is missing, if none
+    can be had yet.
     A statement about metrics of arbitrary arrays has `measures`, what its observables are; `problem` then gives an
     `ufm.catalogue.arrays.Arrays`, and `confirms` computes an observable another way, for counterexamples.
     """
@@ -63,6 +67,11 @@ class Theorem:
     scaling: str = "ufm"
     campaign: str = ""
     no_proof: str = ""
+    along: tuple[PathClaim, ...] = ()
+    motion: Callable[[Point], Motion] | None = None
+    starts: tuple[StartAssumption, ...] = ()
+    clock: Any = sp.S.One
+    needs: str = ""
     file: str = ""
     measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     confirms: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
@@ -75,14 +84,24 @@ class Theorem:
     @cached_property
     def claims_in_ours(self) -> tuple[Claim, ...]:
         """The claims, in the same order, with the paper's weights written in ours: what is evaluated and proved."""
-        if self.scaling == "ufm":
-            return self.claims
+        return tuple(claim.rewritten(self._units) for claim in self.claims) if self._rewrites else self.claims
+
+    @cached_property
+    def along_in_ours(self) -> tuple[PathClaim, ...]:
+        """The claims along flows, in the same order, in our weights and time."""
+        return tuple(claim.rewritten(self._units) for claim in self.along) if self._rewrites else self.along
+
+    @property
+    def _rewrites(self) -> bool:
+        return self.scaling != "ufm" or self.clock != 1
+
+    @cached_property
+    def _units(self) -> Units:
         paper = scaling(self.scaling)
         weights = paper.from_ours({"lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}, K, N)  # pyright: ignore
         exact = {name: sp.nsimplify(weight, rational=True) for name, weight in weights.items()}
-        letters = {lam_W: exact["lam_W"], lam_H: exact["lam_H"], lam_b: exact["lam_b"]}
-        units = Units(letters, sp.nsimplify(paper.factor(K, N), rational=True))  # pyright: ignore
-        return tuple(claim.rewritten(units) for claim in self.claims)
+        letters = {lam_W: exact["lam_W"], lam_H: exact["lam_H"], lam_b: exact["lam_b"], time: self.clock * time}
+        return Units(letters, sp.nsimplify(paper.factor(K, N), rational=True))  # pyright: ignore
 
     @property
     def symbolic(self) -> Mapping[str, sp.Expr]:
@@ -92,6 +111,32 @@ class Theorem:
     def applies(self, problem: Problem) -> bool:
         """Whether every assumption holds for this problem."""
         return all(assumption.holds(problem) for assumption in self.assumes)
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Every assumption in words: on the problem, then on the start."""
+        return tuple(assumption.text for assumption in (*self.assumes, *self.starts))
+
+    def watches(self, motion: Motion) -> bool:
+        """Whether every assumption holds for this flow."""
+        return self.applies(motion.problem) and all(start.holds(motion) for start in self.starts)
+
+    def follow(self, motion: Motion) -> Record:
+        """The claimed courses along `t`, as the witness "theorem"; UfmError names a start's condition that fails."""
+        for assumption in self.starts:
+            if not assumption.holds(motion):
+                raise UfmError(f"{self.id} does not apply to this start: it assumes that {assumption.text}.")
+        courses = [claim for claim in self.along_in_ours if isinstance(claim, Along) and claim.is_course]
+        values: dict[str, Any] = {
+            c.observable: (("t", *DIMS.get(c.observable, ())), c.predict(motion)) for c in courses
+        }
+        return Record.of(
+            "theorem",
+            values,
+            problem=motion.problem,
+            coords={"t": motion.times},
+            provenance={"theorem": self.id},
+        )
 
     def predict(self, problem: Problem) -> Record:
         """The claimed numbers for this problem, as the witness "theorem"; UfmError names an assumption that fails."""
