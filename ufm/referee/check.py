@@ -6,6 +6,7 @@ from typing import overload
 
 from ufm.catalogue import Theorem, find
 from ufm.problem import Problem
+from ufm.referee.arrays import gather_arrays, smallest_broken
 from ufm.referee.evidence import (
     flow_oracle,
     gather,
@@ -40,6 +41,8 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
     progress(f"{theorem.id}: proof", 0, 1)
     proof = prove_statement(theorem)
     progress(f"{theorem.id}: proof", 1, 1)
+    if theorem.measures:
+        return _judge_arrays(theorem, proof, samples, seed, progress)
     oracle = optimum_oracle()
     problems = [theorem.problem(point) for point in theorem.domain.sample(samples, seed)]
     note = f"{samples} quasi-random points and the domain's edges"
@@ -53,6 +56,15 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
         progress(f"{theorem.id}: smallest counterexample", 0, 1)
         counterexample = smallest_counterexample(theorem, optima, oracle)
         progress(f"{theorem.id}: smallest counterexample", 1, 1)
+    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
+
+
+def _judge_arrays(theorem: Theorem, proof: Proof, samples: int, seed: int, progress: Progress) -> Report:
+    """Random, degenerate and adversarial arrays; a statement about metrics has no optimum and no flow."""
+    cases = [theorem.problem(point) for point in theorem.domain.sample(samples, seed)]
+    note = f"{samples} quasi-random points and the domain's edges"
+    evidence = gather_arrays(theorem, cases, note, seed, progress)
+    counterexample = None if all(e.agrees for e in evidence) else smallest_broken(theorem, evidence)
     return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
 
 

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from ufm.catalogue import Theorem
+from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.claims import Violation
 from ufm.errors import UfmError
 from ufm.problem import Problem, SampleTargets
@@ -42,7 +43,7 @@ class Evidence:
     checked: int
     worst: Violation
     claim: str
-    problem: Problem | None
+    problem: Problem | Arrays | None
     note: str = ""
 
     @property
@@ -67,9 +68,12 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Counterexample:
-    """A problem that breaks a claim: what was claimed, what the optimum has, and what somebody else's solver has."""
+    """A problem that breaks a claim: what was claimed, what the optimum has, and what somebody else's solver has.
 
-    problem: Problem
+    found_by: the point that has what was found, where it is not the certified global optimum.
+    """
+
+    problem: Problem | Arrays
     observable: str
     claim: str
     claimed: float
@@ -77,16 +81,18 @@ class Counterexample:
     independent: float | None
     independent_by: str
     in_tolerances: float
+    found_by: str = ""
 
     def sentence(self) -> str:
         """The counterexample in one sentence."""
-        targets = self.problem.targets
-        shown = isinstance(targets, SampleTargets) and targets.Y.size <= _SHOWN
-        given = f", Y = {targets.to_dict()['samples']}," if shown else ""
+        targets = getattr(self.problem, "targets", None)
+        given = ""
+        if isinstance(targets, SampleTargets) and targets.Y.size <= _SHOWN:
+            given = f", Y = {targets.to_dict()['samples']},"
         check = "" if self.independent is None else f" ({self.independent_by} finds {self.independent:.6g})"
         return (
-            f"For {self.problem!r}{given} the claim {self.claim} gives {self.claimed:.6g}, but the certified global "
-            f"optimum has {self.found:.6g}{check}."
+            f"For {self.problem!r}{given} the claim {self.claim} gives {self.claimed:.6g}, but "
+            f"{self.found_by or 'the certified global optimum'} has {self.found:.6g}{check}."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -100,6 +106,7 @@ class Counterexample:
             "independent": self.independent,
             "independent_by": self.independent_by,
             "in_tolerances": self.in_tolerances,
+            "found_by": self.found_by,
         }
 
 
