@@ -9,9 +9,11 @@ import sympy as sp
 
 from ufm.catalogue.formula import Formula, Letters
 from ufm.errors import UfmError
-from ufm.problem import Problem
+from ufm.problem import Problem, objective
 from ufm.record import Record
 from ufm.tolerance import tolerance
+
+_FAR = 1e3  # tolerances by which numbers that are said to differ must do so
 
 Oracle = Callable[[Problem], Record]  # a witness: the optimum, the flow, ...
 
@@ -20,13 +22,15 @@ Oracle = Callable[[Problem], Record]  # a witness: the optimum, the flow, ...
 class Violation:
     """By how many tolerances an answer misses a claim (at most 1 is agreement), with both numbers.
 
-    entry: the flat index of the worst entry, for observables that are arrays.
+    entry: the flat index of the worst entry, for observables that are arrays; by: who has what was found, where it is
+    not the witness that was asked.
     """
 
     ratio: float
     found: float
     claimed: float
     entry: int = 0
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -108,13 +112,20 @@ class Equals:
 
     def violation(self, problem: Problem, oracle: Oracle) -> Violation:
         """How far the answer is on the wrong side of what is claimed, in tolerances."""
+        return self.violation_at(problem, oracle, None)
+
+    def violation_at(self, problem: Problem, oracle: Oracle, entries: np.ndarray | None) -> Violation:
+        """The same for some entries of the observable (a mask of its shape); None is all of them."""
         record = oracle(problem)
         found, claimed = self.seen(record, problem), np.asarray(self._formula(problem))
         if claimed.ndim and claimed.shape != record[self.observable].shape:
             shape = record[self.observable].shape
             raise UfmError(f"{self.text()}: the formula has the shape {claimed.shape}, the observable {shape}.")
-        claimed = np.ravel(claimed)
-        return _worst(claimed, found, self.excess(found, claimed), record.witness, self.observable)
+        claimed = np.broadcast_to(np.ravel(claimed), found.shape)
+        excess = self.excess(found, claimed)
+        if entries is not None:
+            excess = np.where(np.ravel(entries), excess, 0.0)
+        return _worst(claimed, found, excess, record.witness, self.observable)
 
     def excess(self, found: np.ndarray, claimed: np.ndarray) -> np.ndarray:
         """|found - claimed|."""
@@ -182,6 +193,146 @@ class Increases:
     def text(self) -> str:
         """The claim in one line."""
         return f"{self.observable} does not decrease in {self.in_field}"
+
+
+@dataclass(frozen=True)
+class Among:
+    """A claim about some entries of an observable: those where `chosen`, a mask of its shape, is True."""
+
+    words: str
+    chosen: Callable[[Problem], np.ndarray] = field(repr=False, compare=False)
+    claim: Equals
+
+    @property
+    def observable(self) -> str:
+        """Name of the observable in a Record."""
+        return self.claim.observable
+
+    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
+        """The claim's own violation at the chosen entries."""
+        return self.claim.violation_at(problem, oracle, self.chosen(problem))
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat, in the units of the claim."""
+        return self.claim.seen(record, problem)
+
+    def rewritten(self, units: Units) -> "Among":
+        """The same claim in our own weights."""
+        return replace(self, claim=self.claim.rewritten(units))
+
+    def text(self) -> str:
+        """The claim in one line."""
+        return f"{self.claim.text()} {self.words}"
+
+
+@dataclass(frozen=True)
+class Differs:
+    """Some entry of the observable is another number than the formula's, by a thousand tolerances at least."""
+
+    claim: Equals
+
+    @property
+    def observable(self) -> str:
+        """Name of the observable in a Record."""
+        return self.claim.observable
+
+    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
+        """A thousand over the claim's own violation: at most 1 where the two are apart."""
+        equal = self.claim.violation(problem, oracle)
+        return replace(equal, ratio=_FAR / equal.ratio if equal.ratio > 0 else float("inf"))
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat, in the units of the claim."""
+        return self.claim.seen(record, problem)
+
+    def rewritten(self, units: Units) -> "Differs":
+        """The same claim in our own weights."""
+        return Differs(self.claim.rewritten(units))
+
+    def text(self) -> str:
+        """The claim in one line."""
+        return self.claim.text().replace(" = ", " is not ", 1)
+
+
+@dataclass(frozen=True)
+class Named:
+    """A point that a statement names: layers (last first) and class means (d x K), as functions of the problem."""
+
+    name: str
+    build: Callable[[Problem], tuple[tuple[np.ndarray, ...], np.ndarray]] = field(repr=False, compare=False)
+
+    def value(self, problem: Problem) -> float:
+        """The objective there, without a bias."""
+        return float(objective(problem, *self.build(problem)))
+
+
+@dataclass(frozen=True)
+class Unbeaten:
+    """No point has a smaller objective than a named one: neither the global optimum, where it is known, nor a rival."""
+
+    point: Named
+    rivals: tuple[Named, ...] = ()
+
+    @property
+    def observable(self) -> str:
+        """What is compared: the objective."""
+        return "value"
+
+    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
+        """How far the named point is above the least that is known, in tolerances."""
+        known = {rival.name: rival.value(problem) for rival in self.rivals}
+        try:
+            known[""] = float(oracle(problem)["value"].values)
+        except UfmError:  # no certified optimum: the rivals alone are asked
+            if not known:
+                raise
+        by = min(known, key=lambda name: known[name])
+        claimed, allowed = self.point.value(problem), tolerance("optimum", "value")
+        ratio = max(0.0, claimed - known[by]) / allowed.allowed(claimed)
+        return Violation(ratio, known[by], claimed, by=by)
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The objective."""
+        return np.ravel(record["value"].values)
+
+    def rewritten(self, units: Units) -> "Unbeaten":
+        """The same claim: points and objective are ours."""
+        return self
+
+    def text(self) -> str:
+        """The claim in one line."""
+        return f"no point is below {self.point.name}"
+
+
+@dataclass(frozen=True)
+class Beaten:
+    """A rival has a smaller objective than a named point, by a thousand tolerances at least."""
+
+    point: Named
+    rival: Named
+
+    @property
+    def observable(self) -> str:
+        """What is compared: the objective."""
+        return "value"
+
+    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
+        """A thousand tolerances over the rival's lead: at most 1 where it wins."""
+        point, rival = self.point.value(problem), self.rival.value(problem)
+        lead = (point - rival) / tolerance("optimum", "value").allowed(point)
+        return Violation(_FAR / lead if lead > 0 else float("inf"), rival, point, by=self.rival.name)
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The objective."""
+        return np.ravel(record["value"].values)
+
+    def rewritten(self, units: Units) -> "Beaten":
+        """The same claim: points and objective are ours."""
+        return self
+
+    def text(self) -> str:
+        """The claim in one line."""
+        return f"{self.point.name} is above {self.rival.name}"
 
 
 @dataclass(frozen=True)

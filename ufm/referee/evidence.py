@@ -6,11 +6,12 @@ from functools import lru_cache
 
 from ufm.catalogue import Claim, Theorem
 from ufm.catalogue.claims import Oracle, Violation
-from ufm.errors import UfmError
+from ufm.errors import ProblemError, UfmError
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.problem import Problem
 from ufm.record import Record
+from ufm.referee.descent import descend
 from ufm.referee.report import Counterexample, Evidence, Progress
 
 _FAR = 1e3  # a counterexample misses by at least this many tolerances
@@ -69,7 +70,7 @@ def smallest_counterexample(theorem: Theorem, worst: Evidence, oracle: Oracle) -
         problem = theorem.problem(point)
         if theorem.applies(problem) and (found := _broken(theorem, problem, oracle)) is not None:
             return found
-    if worst.problem is not None:
+    if isinstance(worst.problem, Problem):
         return _broken(theorem, worst.problem, oracle)
     return None
 
@@ -91,6 +92,7 @@ def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexampl
                 independent,
                 by,
                 violation.ratio,
+                violation.by,
             )
     return None
 
@@ -102,6 +104,8 @@ def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | 
             record, by = solve(problem, method="cvxpy").record(), "cvxpy"
         except ImportError:
             record, by = simulate(problem, start=0).record(), "the gradient flow"
+        except ProblemError:  # not convex: cvxpy has nothing to say
+            record, by = descend(problem), "the best of descents from random starts"
     else:
         record, by = simulate(problem, start=0).record(), "the gradient flow"
     if claim.observable not in record:

@@ -5,7 +5,18 @@ import math
 import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
-from ufm.catalogue import At, AtLeast, AtMost, Claim, Equals, Increases, Theorem
+from ufm.catalogue import (
+    Among,
+    At,
+    AtLeast,
+    AtMost,
+    Beaten,
+    Claim,
+    Equals,
+    Increases,
+    Theorem,
+    Unbeaten,
+)
 from ufm.derivation.agree import Agreement, agree, agree_matrix
 from ufm.derivation.course import agree_at, at_least, at_most, increases
 from ufm.derivation.derivation import Derivation
@@ -31,6 +42,12 @@ def prove_statement(theorem: Theorem) -> Proof:
 
 def _differs(claim: Claim, derivation: Derivation) -> str:
     """Why a claim is not what the derivation arrives at; empty where it is."""
+    if isinstance(claim, Unbeaten | Beaten):
+        derived = derivation.claims.get(claim.text())
+        reached = derived is not None and not isinstance(derived, str)
+        return "" if reached else f"the derivation does not reach the claim {claim.text()!r}"
+    if isinstance(claim, Among):
+        claim = claim.claim
     if claim.observable in derivation.formulae:
         outcome = _compare(claim, derivation)
         if outcome is not None:

@@ -5,7 +5,7 @@ import re
 from itertools import groupby
 from typing import Any
 
-from ufm.catalogue import At, AtLeast, AtMost, Citation, Claim, Equals, bibliography
+from ufm.catalogue import Among, At, AtLeast, AtMost, Citation, Claim, Equals, bibliography
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.lemma import Lemma
 from ufm.derivation.render import closing_words, tex, tex_display
@@ -14,6 +14,7 @@ from ufm.report.prose import source
 
 _BASIS = {
     "text": "The statement was typed from the paper's text.",
+    "code": "The statement was typed from the code that the authors released.",
     "abstract": "The statement was typed from the paper's abstract; what the abstract leaves open was filled in here.",
     "memory": "The statement was typed from memory, the paper's text not being at hand: check it against the paper.",
     "own": "The statement is this package's own.",
@@ -71,7 +72,11 @@ def anchor(theorem_id: str) -> str:
 
 def _claim(claim: Claim) -> dict[str, Any]:
     """The claim as text, and as a formula for the kinds that have one."""
-    inner, where = (claim.claim, f"at {claim.field} = {claim.value:g}") if isinstance(claim, At) else (claim, "")
+    inner, where = claim, ""
+    if isinstance(claim, At):
+        inner, where = claim.claim, f"at {claim.field} = {claim.value:g}"
+    elif isinstance(claim, Among):
+        inner, where = claim.claim, claim.words
     relation = _RELATIONS.get(type(inner))
     shown = f"{relation} {_formula(inner.expression)}" if relation and isinstance(inner, Equals) else ""
     return {"text": claim.text(), "observable": claim.observable, "tex": shown, "where": where}

@@ -109,7 +109,7 @@ def _contradiction(entry: dict[str, Any]) -> str:
     observables = {claim["text"]: claim["observable"] for claim in entry["claims"]}
     short = len(found["claim"]) <= 60
     named = f"the claim <code>{escape(found['claim'])}</code>" if short else _named(found["claim"], observables)
-    rows = [("claimed", found["claimed"]), ("certified optimum", found["found"])]
+    rows = [("claimed", found["claimed"]), (found["found_by"] or "certified optimum", found["found"])]
     if found["independent"] is not None:
         rows.append((f"{found['independent_by']}, independently", found["independent"]))
     numbers = "".join(f"<div><dt>{escape(name)}</dt><dd>{_number(value, 8)}</dd></div>" for name, value in rows)
