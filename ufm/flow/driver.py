@@ -18,7 +18,7 @@ from ufm.flow.status import Status
 from ufm.flow.steady import Decay, Rest, at_rest
 from ufm.flow.step import ChebyshevStepper, Stepper
 
-LOOK_EVERY = 8  # accepted steps between looks at the fastest rate and at rest
+LOOK_EVERY = 8  # steps tried between looks at the fastest rate and at rest
 LONG = 1000.0  # in units of 1 / least weight: when a decay that is still not exponential is called algebraic
 
 
@@ -64,11 +64,11 @@ def integrate(
     while status is None:
         if loop.steps >= max_steps:
             status = Status.MAX_STEPS
-        elif not loop.step():
-            status = Status.DIVERGED if loop.too_short() else None
+        elif not loop.step() and loop.too_short():
+            status = Status.DIVERGED
         elif t1 is not None and loop.t >= t1:
             status = loop.rested(final=True) or Status.UNSETTLED
-        elif loop.steps % LOOK_EVERY == 0:
+        elif (loop.steps + loop.rejected) % LOOK_EVERY == 0:
             status = loop.look()
             if progress is not None:
                 progress(loop.report())

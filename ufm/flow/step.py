@@ -2,7 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import field as dataclass_field
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ufm.arrays import Array
 from ufm.flow.field import Field
@@ -21,41 +24,64 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class TableauStepper:
-    """The tableau as arrays on the state's device, made once per solve."""
+    """The tableau as arrays on the state's device, made once per solve; a stack of flows steps as one flow does.
+
+    Rows of `explicit` combine the point and the slopes at earlier stages: stage by stage, then the new point and the
+    error of this step, h times it plus `point`; `implicit` likewise, for the bias where it is implicit.
+    """
 
     field: Field
     tableau: Tableau
-    explicit: tuple[Array, ...]  # row i: the i coefficients of the earlier stages
-    implicit: tuple[Array, ...] | None
+    point: Array
+    explicit: Array
+    implicit: Array | None
     diagonal: tuple[float, ...]
     abscissae: tuple[float, ...]
-    weights: Array
-    error_weights: Array
+    _work: dict[tuple[int, ...], Array] = dataclass_field(default_factory=dict)
 
     @property
     def holds_bias(self) -> bool:
         """Whether the bias bounds no step."""
         return self.implicit is not None
 
-    def __call__(self, t: float, y: Array, slope: Array, h: float, fastest: float) -> Step:
-        """One step of length h from (t, y), where dy/dt is slope, the first stage."""
-        xp, field, m = self.field.xp, self.field, self.field.m
-        K = xp.empty((self.tableau.stages, y.shape[0]), dtype=y.dtype, device=getattr(y, "device", None))
-        K[0, :] = slope
+    def __call__(self, t: Any, y: Array, slope: Array, h: Any, fastest: Any) -> Step:
+        """One step of length h from (t, y), where dy/dt is slope, the first stage; t and h of every flow in a stack."""
+        field, m, s, alone = self.field, self.field.m, self.tableau.stages, y.ndim == 1
+        K, rows = self._space(y), h if alone else h[:, None, None]
+        weights = rows * self.explicit + self.point
+        bias_weights = None if self.implicit is None else rows * self.implicit + self.point
+        K[..., 0, :], K[..., 1, :] = y, slope
         stage = y
-        for i in range(1, self.tableau.stages):
-            stage = y + h * (self.explicit[i] @ K[:i, :])
-            at = t + h * self.abscissae[i]
-            if self.implicit is None:
-                K[i, :] = field(stage, at)
+        for i in range(1, s):
+            stage, at = _combined(weights, i, K, i + 1), t + h * self.abscissae[i]
+            if bias_weights is None:
+                K[..., i + 1, :] = field(stage, at)
             else:
-                b, z = y[:m] + h * (self.implicit[i] @ K[:i, :m]), h * self.diagonal[i] * (field.bias_rate or 0.0)
-                K[i, :] = field(stage, at, lambda rest, b=b, z=z: (b + z * rest) / (1 + z))
-        error = h * (self.error_weights @ K)
-        evaluations = self.tableau.stages - 1
+                b, z = _combined(bias_weights, i, K[..., :m], i + 1), h * self.diagonal[i]
+                z = z * field.bias_rate if alone else z[:, None] * field.bias_rate
+                K[..., i + 1, :] = field(stage, at, lambda rest, b=b, z=z: (b + z * rest) / (1 + z))
+        error = _combined(weights, s + 1, K, s + 1)
         if self.tableau.first_same_as_last:
-            return Step(stage, error, K[-1, :], evaluations)
-        return Step(y + h * (self.weights @ K), error, None, evaluations)
+            return Step(stage, error, field.xp.asarray(K[..., s, :], copy=True), s - 1)
+        return Step(_combined(weights, s, K, s + 1), error, None, s - 1)
+
+    def _space(self, y: Array) -> Array:
+        """Room for the point and the slopes at the stages, the same at every step."""
+        if y.shape not in self._work:
+            shape = (*y.shape[:-1], self.tableau.stages + 1, y.shape[-1])
+            self._work.clear()
+            self._work[y.shape] = self.field.xp.empty(shape, dtype=y.dtype, device=getattr(y, "device", None))
+        return self._work[y.shape]
+
+
+def _combined(weights: Array, row: int, K: Array, count: int) -> Array:
+    """The combination of the first `count` rows of K by one row of weights, of one flow or of each in a stack.
+
+    Each flow of a stack is a product of its own, as it is alone: no bit of it depends on the others.
+    """
+    if weights.ndim == 2:
+        return weights[row, :count] @ K[:count, :]
+    return (weights[:, row : row + 1, :count] @ K[:, :count, :])[:, 0, :]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +143,20 @@ def stepper(field: Field, method: Tableau | Chebyshev, like: Array) -> Stepper:
     """The step of a method for a field; `like` tells dtype and device."""
     if isinstance(method, Chebyshev):
         return ChebyshevStepper(field, method)
-    A, B, s = method.explicit_matrix, method.implicit_matrix, method.stages
     stiff = method.implicit is not None and field.m > 0
+    point = np.zeros((method.stages + 2, method.stages + 1))
+    point[:-1, 0] = 1.0  # the error has no part in the point itself
     return TableauStepper(
         field,
         method,
-        tuple(device_array(field.xp, A[i, :i], like) for i in range(s)),
-        tuple(device_array(field.xp, B[i, :i], like) for i in range(s)) if stiff else None,
-        tuple(B.diagonal().tolist()),
+        device_array(field.xp, point, like),
+        device_array(field.xp, _rows(method, method.explicit_matrix), like),
+        device_array(field.xp, _rows(method, method.implicit_matrix), like) if stiff else None,
+        tuple(method.implicit_matrix.diagonal().tolist()),
         tuple(method.c.tolist()),
-        device_array(field.xp, method.weights, like),
-        device_array(field.xp, method.error_weights, like),
     )
+
+
+def _rows(method: Tableau, matrix: np.ndarray) -> np.ndarray:
+    """Stages, new point and error as rows over the point (nothing here) and the slopes."""
+    return np.pad(np.vstack([matrix, method.weights, method.error_weights]), ((0, 0), (1, 0)))
