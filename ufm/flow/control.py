@@ -1,10 +1,14 @@
 """Step-size control: when a step is accepted, and how long the next one is."""
 
 import math
+import operator
 from dataclasses import dataclass
+from functools import reduce
 
+from ufm.arrays import Array, array_namespace
 from ufm.flow.field import Norms
 from ufm.flow.integrators import Chebyshev, Library, Method
+from ufm.flow.stack import ArrayNorms
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 SUMS_UP = 1e-5  # the tolerance at which the errors of a second-order method's steps add up to about itself
@@ -44,6 +48,33 @@ class Control:
     def longest(self, fastest: float) -> float:
         """The longest step that damps a mode of rate `fastest`."""
         return self.damps / (MARGIN * fastest) if fastest > 0 else math.inf
+
+    # The same four, of every flow in a stack.
+
+    def size_of(self, error: ArrayNorms, old: ArrayNorms, new: ArrayNorms, atol: Array) -> Array:
+        """`size` of every flow; each has its own atol."""
+        xp = array_namespace(error[0])
+        ratios = [e / (atol + self.rtol * xp.maximum(a, b)) for e, a, b in zip(error, old, new, strict=True)]
+        finite = reduce(operator.and_, map(xp.isfinite, (*ratios, *new)))
+        return xp.where(finite, xp.maximum(*ratios), math.inf + 0 * new[0])
+
+    def grown_of(self, h: Array, size: Array, previous: Array) -> Array:
+        """`grown` of every flow."""
+        xp, exponent = array_namespace(h), self._exponent
+        error, before = (xp.clip(x, low, None) for x, low in ((size, 1e-10), (previous, 1e-4)))
+        factor = SAFETY * error ** (-0.7 * exponent) * before ** (0.4 * exponent)
+        return h * xp.clip(factor, SHRINK, GROW)
+
+    def shrunk_of(self, h: Array, size: Array) -> Array:
+        """`shrunk` of every flow."""
+        return h * array_namespace(h).clip(SAFETY * size**-self._exponent, SHRINK, None)
+
+    def longest_of(self, fastest: Array) -> Array:
+        """`longest` of every flow."""
+        xp = array_namespace(fastest)
+        positive = fastest > 0
+        length = self.damps / (MARGIN * xp.where(positive, fastest, 1.0 + 0 * fastest))
+        return xp.where(positive, length, math.inf + 0 * fastest)
 
 
 def control_of(method: Method, rtol: float, atol: float) -> Control:

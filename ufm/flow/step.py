@@ -143,6 +143,11 @@ def stepper(field: Field, method: Tableau | Chebyshev, like: Array) -> Stepper:
     """The step of a method for a field; `like` tells dtype and device."""
     if isinstance(method, Chebyshev):
         return ChebyshevStepper(field, method)
+    return tableau_stepper(field, method, like)
+
+
+def tableau_stepper(field: Field, method: Tableau, like: Array) -> TableauStepper:
+    """The step of a tableau for a field, or a stack of them."""
     stiff = method.implicit is not None and field.m > 0
     point = np.zeros((method.stages + 2, method.stages + 1))
     point[:-1, 0] = 1.0  # the error has no part in the point itself
