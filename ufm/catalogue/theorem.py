@@ -51,7 +51,7 @@ class Theorem:
     domain, and conditions on its start; clock: the paper's time over ours; needs: what evidence is missing, if none
     can be had yet.
     A statement about metrics of arbitrary arrays has `measures`, what its observables are; `problem` then gives an
-    `ufm.catalogue.arrays.Arrays`, and `confirms` computes an observable another way, for counterexamples.
+    `ufm.catalogue.arrays.Arrays`, and `confirms` says who computes an observable another way, for counterexamples, and how.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Theorem:
     needs: str = ""
     file: str = ""
     measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
-    confirms: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
+    confirms: Mapping[str, tuple[str, Callable[[Any], Any]]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -56,16 +56,16 @@ def smallest_broken(theorem: Theorem, evidence: Iterable[Evidence]) -> Counterex
 
 
 def _counterexample(theorem: Theorem, case: Case, claim: Claim, violation: Violation) -> Counterexample:
-    confirm = theorem.confirms.get(claim.observable)
-    independent = None if confirm is None else float(np.ravel(np.asarray(confirm(case), dtype=float))[violation.entry])
+    by, confirm = theorem.confirms.get(claim.observable, ("", None))
+    numbers = None if confirm is None else np.ravel(np.asarray(confirm(case), dtype=float))
     return Counterexample(
         problem=case,
         observable=claim.observable,
         claim=claim.text(),
         claimed=violation.claimed,
         found=violation.found,
-        independent=independent,
-        independent_by="" if confirm is None else (confirm.__doc__ or "another computation").strip(" ."),
+        independent=None if numbers is None else float(numbers[violation.entry]),
+        independent_by=by,
         in_tolerances=violation.ratio,
         found_by="the metric",
     )
