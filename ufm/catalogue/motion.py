@@ -152,6 +152,11 @@ class Along:
         return along_path(self.expression, self.letters, motion)
 
     @property
+    def name(self) -> str:
+        """What is claimed of, as a derivation calls it."""
+        return _named(self.observable, self.reading)
+
+    @property
     def is_course(self) -> bool:
         """Whether the formula is the observable itself, at every time."""
         return type(self) is Along and self.relation == "=" and self.reading == x
@@ -174,7 +179,7 @@ class Along:
 
     def text(self) -> str:
         """The claim in one line."""
-        return f"{_named(self.observable, self.reading)} {self.relation} {self.expression} along the flow"
+        return f"{self.name} {self.relation} {self.expression} along the flow"
 
 
 @dataclass(frozen=True)
@@ -189,7 +194,7 @@ class Tends(Along):
 
     def text(self) -> str:
         """The claim in one line."""
-        return f"{_named(self.observable, self.reading)} tends to {self.expression}"
+        return f"{self.name} tends to {self.expression}"
 
 
 @dataclass(frozen=True)
@@ -207,9 +212,14 @@ class LateSlope(Along):
         """The distance, in tolerances of a late-time law."""
         return _worst(*self.compared(motion, oracle(motion)), "late slope", self.observable)
 
+    @property
+    def name(self) -> str:
+        """What is claimed of: a slope."""
+        return f"d({_named(self.observable, self.reading)})/dt"
+
     def text(self) -> str:
         """The claim in one line."""
-        return f"d({_named(self.observable, self.reading)})/dt tends to {self.expression}"
+        return f"{self.name} tends to {self.expression}"
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
                 {
                     "id": t.id,
                     "statement": t.statement,
-                    "assumes": [a.text for a in t.assumes],
-                    "claims": [c.text() for c in t.claims],
+                    "assumes": list(t.conditions),
+                    "claims": [c.text() for c in (*t.claims, *t.along)],
                     "citation": {"key": t.citation.key, "locator": t.citation.locator, "basis": t.citation.basis},
                 }
                 for t in theorems
@@ -50,9 +50,9 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
     for t in theorems:
         out.print(f"[bold]{t.id}[/bold]  {t.title}\n{t.citation.key}, {t.citation.locator} ({t.citation.basis})")
         out.print(t.statement, markup=False)
-        for a in t.assumes:
-            out.print(f"  assumes  {a.text}", markup=False)
-        for c in t.claims:
+        for condition in t.conditions:
+            out.print(f"  assumes  {condition}", markup=False)
+        for c in (*t.claims, *t.along):
             out.print(f"  claims   {c.text()}", markup=False)
         out.print()
 

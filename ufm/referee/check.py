@@ -13,6 +13,7 @@ from ufm.referee.evidence import (
     optimum_oracle,
     smallest_counterexample,
 )
+from ufm.referee.paths import gather_paths, smallest_path
 from ufm.referee.proof import prove_statement
 from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Reports, Verdict, quiet
 
@@ -37,12 +38,27 @@ def check(
 
 
 def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = quiet) -> Report:
-    """Proof, optima over the domain, flows from random starts, then the verdict."""
+    """Proof, optima over the domain, flows from random and from given starts, then the verdict."""
     progress(f"{theorem.id}: proof", 0, 1)
     proof = prove_statement(theorem)
     progress(f"{theorem.id}: proof", 1, 1)
     if theorem.measures:
         return _judge_arrays(theorem, proof, samples, seed, progress)
+    if theorem.needs:
+        return Report(theorem, Verdict.INCONCLUSIVE, proof, ())
+    evidence, counterexample = _of_optima(theorem, samples, seed, progress) if theorem.claims else ([], None)
+    if theorem.motion is not None:
+        paths = gather_paths(theorem, samples, seed, progress)
+        evidence.append(paths)
+        if not paths.agrees and paths.checked and counterexample is None:
+            counterexample = smallest_path(theorem, seed, samples)
+    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
+
+
+def _of_optima(
+    theorem: Theorem, samples: int, seed: int, progress: Progress
+) -> tuple[list[Evidence], Counterexample | None]:
+    """Certified optima over the domain, the ends of flows from random starts, and a counterexample among the former."""
     oracle = optimum_oracle()
     problems = [theorem.problem(point) for point in theorem.domain.sample(samples, seed)]
     note = f"{samples} quasi-random points and the domain's edges"
@@ -51,12 +67,12 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
     if theorem.flow_domain.ranges:
         flows = _flow_problems(theorem, seed)
         evidence.append(gather(theorem, flows, flow_oracle(seed), "flow", "random starts", progress))
-    counterexample = None
-    if not optima.agrees and optima.checked:
-        progress(f"{theorem.id}: smallest counterexample", 0, 1)
-        counterexample = smallest_counterexample(theorem, optima, oracle)
-        progress(f"{theorem.id}: smallest counterexample", 1, 1)
-    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
+    if optima.agrees or not optima.checked:
+        return evidence, None
+    progress(f"{theorem.id}: smallest counterexample", 0, 1)
+    counterexample = smallest_counterexample(theorem, optima, oracle)
+    progress(f"{theorem.id}: smallest counterexample", 1, 1)
+    return evidence, counterexample
 
 
 def _judge_arrays(theorem: Theorem, proof: Proof, samples: int, seed: int, progress: Progress) -> Report:
@@ -75,6 +91,6 @@ def _flow_problems(theorem: Theorem, seed: int) -> list[Problem]:
 def _verdict(proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None) -> Verdict:
     if counterexample is not None:
         return Verdict.REFUTED
-    if not all(e.agrees for e in evidence):
+    if not all(e.agrees for e in evidence) or not (evidence or proof.stands):
         return Verdict.INCONCLUSIVE
     return Verdict.PROVED if proof.stands else Verdict.VERIFIED

@@ -6,6 +6,7 @@ import sympy as sp
 from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from ufm.catalogue import (
+    Along,
     Among,
     At,
     AtLeast,
@@ -14,6 +15,7 @@ from ufm.catalogue import (
     Claim,
     Equals,
     Increases,
+    PathClaim,
     Theorem,
     Unbeaten,
 )
@@ -21,6 +23,7 @@ from ufm.derivation.agree import Agreement, agree, agree_matrix
 from ufm.derivation.course import agree_at, at_least, at_most, increases
 from ufm.derivation.derivation import Derivation
 from ufm.derivation.load import has_proof, prove
+from ufm.referee.relations import is_derived_relation
 from ufm.referee.report import Proof
 
 
@@ -37,7 +40,24 @@ def prove_statement(theorem: Theorem) -> Proof:
         reason = _differs(claim, derivation)
         if reason:
             return Proof(derivation, reason)
+    for claim in theorem.along_in_ours:
+        reason = _differs_along(claim, derivation)
+        if reason:
+            return Proof(derivation, reason)
     return Proof(derivation, "")
+
+
+def _differs_along(claim: PathClaim, derivation: Derivation) -> str:
+    """Why a claim about flows on their way is not what the derivation arrives at; empty where it is."""
+    if not isinstance(claim, Along):
+        derived = derivation.claims.get(claim.text())
+        reached = derived is not None and not isinstance(derived, str)
+        return "" if reached else f"the derivation does not reach the claim {claim.text()!r}"
+    if claim.name not in derivation.formulae or claim.relation != "=":
+        return f"the derivation does not reach the claim {claim.text()!r}"
+    compare = agree_matrix if isinstance(claim.expression, MatrixExpr) else agree
+    outcome = compare(claim.expression, derivation.formulae[claim.name], derivation.regimes)
+    return "" if outcome.verdict else f"{claim.text()}: {outcome}"
 
 
 def _differs(claim: Claim, derivation: Derivation) -> str:
@@ -52,7 +72,7 @@ def _differs(claim: Claim, derivation: Derivation) -> str:
         outcome = _compare(claim, derivation)
         if outcome is not None:
             return "" if outcome.verdict else f"{claim.text()}: {outcome}"
-    elif _is_derived_equation(claim, derivation):
+    elif _is_derived_equation(claim, derivation) or is_derived_relation(claim, derivation):
         return ""
     return f"the derivation does not reach the claim {claim.text()!r}"
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ufm.catalogue import Theorem
 from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.claims import Violation
+from ufm.catalogue.motion import Motion
 from ufm.errors import UfmError
 from ufm.problem import Problem, SampleTargets
 
@@ -70,7 +71,8 @@ class Evidence:
 class Counterexample:
     """A problem that breaks a claim: what was claimed, what the optimum has, and what somebody else's solver has.
 
-    found_by: the point that has what was found, where it is not the certified global optimum.
+    found_by: the point that has what was found, where it is not the certified global optimum; motion: the start and the
+    times of the flow that breaks the claim, where it speaks of flows.
     """
 
     problem: Problem | Arrays
@@ -82,6 +84,7 @@ class Counterexample:
     independent_by: str
     in_tolerances: float
     found_by: str = ""
+    motion: Motion | None = None
 
     def sentence(self) -> str:
         """The counterexample in one sentence."""
@@ -89,6 +92,8 @@ class Counterexample:
         given = ""
         if isinstance(targets, SampleTargets) and targets.Y.size <= _SHOWN:
             given = f", Y = {targets.to_dict()['samples']},"
+        if self.motion is not None:
+            given += f", from the start {_start(self.motion)},"
         check = "" if self.independent is None else f" ({self.independent_by} finds {self.independent:.6g})"
         return (
             f"For {self.problem!r}{given} the claim {self.claim} gives {self.claimed:.6g}, but "
@@ -107,7 +112,19 @@ class Counterexample:
             "independent_by": self.independent_by,
             "in_tolerances": self.in_tolerances,
             "found_by": self.found_by,
+            "motion": None if self.motion is None else self.motion.to_dict(),
         }
+
+
+def _start(motion: Motion) -> str:
+    """The start written out, where it is small enough to read."""
+    parts = {**{f"W_{len(motion.W) - l}": W for l, W in enumerate(motion.W)}, "H": motion.H, "b": motion.b}
+    if len(motion.W) == 1:
+        parts = {"W": motion.W[0], "H": motion.H, "b": motion.b}
+    shown = {name: part for name, part in parts.items() if part is not None}
+    if sum(part.size for part in shown.values()) > _SHOWN:
+        return "of " + ", ".join(f"{name} ({' x '.join(map(str, part.shape))})" for name, part in shown.items())
+    return ", ".join(f"{name} = {part.round(6).tolist()}" for name, part in shown.items())
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +163,8 @@ class Report:
     def headline(self) -> str:
         """The verdict in one line."""
         given = f", given {', '.join(self.lemmas)}" if self.verdict is Verdict.PROVED and self.lemmas else ""
+        if self.theorem.needs:
+            given = f": needs {self.theorem.needs}"
         return f"{self.theorem.id}: {self.verdict}{given}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -154,6 +173,7 @@ class Report:
             "id": self.theorem.id,
             "title": self.theorem.title,
             "verdict": str(self.verdict),
+            "needs": self.theorem.needs,
             "lemmas": list(self.lemmas),
             "proof": {"stands": self.proof.stands, "reason": self.proof.reason},
             "evidence": [e.to_dict() for e in self.evidence],

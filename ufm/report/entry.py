@@ -5,7 +5,21 @@ import re
 from itertools import groupby
 from typing import Any
 
-from ufm.catalogue import Among, At, AtLeast, AtMost, Citation, Claim, Equals, bibliography
+from ufm.catalogue import (
+    Along,
+    Among,
+    At,
+    AtLeast,
+    AtMost,
+    Citation,
+    Claim,
+    Equals,
+    LateSlope,
+    PathClaim,
+    Tends,
+    bibliography,
+)
+from ufm.catalogue.motion import x
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.lemma import Lemma
 from ufm.derivation.render import closing_words, tex, tex_display
@@ -19,6 +33,7 @@ _BASIS = {
     "memory": "The statement was typed from memory, the paper's text not being at hand: check it against the paper.",
     "own": "The statement is this package's own.",
 }
+_SIGNS = {"=": "=", "<=": r"\le", ">=": r"\ge"}
 _RELATIONS = {Equals: "=", AtMost: r"\le", AtLeast: r"\ge"}
 
 
@@ -31,10 +46,11 @@ def describe(report: Report, *, samples: int, seed: int) -> dict[str, Any]:
         "title": theorem.title,
         "kind": theorem.kind,
         "verdict": str(report.verdict),
-        "meaning": report.verdict.value,
+        "meaning": f"It needs {theorem.needs}." if theorem.needs else report.verdict.value,
         "statement": theorem.statement,
-        "assumes": [assumption.text for assumption in theorem.assumes],
-        "claims": [_claim(claim) for claim in theorem.claims],
+        "assumes": list(theorem.conditions),
+        "claims": [*map(_claim, theorem.claims), *map(_course, theorem.along)],
+        "needs": theorem.needs,
         "scaling": theorem.scaling,
         "campaign": theorem.campaign,
         "citation": _citation(theorem.citation),
@@ -80,6 +96,14 @@ def _claim(claim: Claim) -> dict[str, Any]:
     relation = _RELATIONS.get(type(inner))
     shown = f"{relation} {_formula(inner.expression)}" if relation and isinstance(inner, Equals) else ""
     return {"text": claim.text(), "observable": claim.observable, "tex": shown, "where": where}
+
+
+def _course(claim: PathClaim) -> dict[str, Any]:
+    """A claim along flows as text, and as a formula where it is an equation."""
+    shown = ""
+    if isinstance(claim, Along) and claim.reading == x and not isinstance(claim, Tends | LateSlope):
+        shown = f"{_SIGNS[claim.relation]} {_formula(claim.expression)}"
+    return {"text": claim.text(), "observable": claim.observable, "tex": shown, "where": "along the flow"}
 
 
 def _formula(expression: Any) -> str:
