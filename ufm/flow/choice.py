@@ -12,6 +12,7 @@ import numpy as np
 
 from ufm.arrays import Array, to_numpy
 from ufm.errors import ProblemError
+from ufm.flow.constrained import rates_at_rest
 from ufm.flow.coordinates import Coordinates
 from ufm.flow.field import Field
 from ufm.flow.integrators import Library, Method
@@ -35,6 +36,8 @@ def choose(name: str, problem: Problem, at: Coordinates, y: Array, rtol: float, 
     if isinstance(method, Tableau) and method.implicit is not None and field.m and field.bias_rate is None:
         raise ProblemError("integrator", name, "its implicit part needs the squared loss; use 'auto', or 'dopri8'.")
     if isinstance(method, Library):
+        if field.cone is not None:
+            raise ProblemError("integrator", name, "its steps keep no feature above zero; use 'auto'.")
         if field.size > method.most_unknowns:
             advice = f"{field.size} unknowns are too many for its dense Jacobian, at most {method.most_unknowns}"
             raise ProblemError("integrator", name, f"{advice}; use 'rkc2'.")
@@ -45,7 +48,7 @@ def choose(name: str, problem: Problem, at: Coordinates, y: Array, rtol: float, 
 
 def _cheapest(problem: Problem, at: Coordinates, y: Array, rtol: float, t1: float | None) -> str:
     usual = "kencarp5" if at.field.bias_rate is not None else "tsit5" if rtol >= 1e-8 else "dopri8"
-    weights = [w for w in map(float, (*problem.lam_W, problem.lam_H)) if w > 0]
+    weights = rates_at_rest(problem)
     if not weights and t1 is None:
         return usual
     time = SETTLES / min(weights) if t1 is None else t1
@@ -69,7 +72,7 @@ def estimated_costs(field: Field, on_host: bool, Z: float, rtol: float) -> dict[
     steps = 420 * digits**0.49 * max(1.0, Z / 430) ** 0.2
     costs["rkc2"] = steps * (1.7 + 1.1 * math.sqrt(Z / steps)) * call
     lsoda = find_integrator("lsoda")
-    if on_host and isinstance(lsoda, Library) and n <= lsoda.most_unknowns:
+    if on_host and field.cone is None and isinstance(lsoda, Library) and n <= lsoda.most_unknowns:
         dense = len(field.shapes) == 2 and field.quadratic and not isinstance(field.within, Scatter)
         jacobians = 12 * digits**0.1
         build = 10 * n**2 if dense else n * call

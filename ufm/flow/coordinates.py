@@ -17,6 +17,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from ufm.arrays import Array, array_namespace
+from ufm.constraints import FixedClassifier
 from ufm.errors import ProblemError
 from ufm.flow.field import Field, field_of
 from ufm.flow.state import State, device_array, seen_columns
@@ -74,7 +75,7 @@ class Coordinates:
         """The full state: in the shapes of the start where the mode keeps all samples, else with S."""
         field, back = self.field, self.columns
         b, W, Ht = field.unpack(y)
-        b, columns = b if field.m else field.xp.zeros_like(W[0][:, 0]), self._wide(Ht.T)
+        b, columns = b if b.shape[0] else field.xp.zeros_like(W[0][:, 0]), self._wide(Ht.T)
         W = (*W[:-1], W[-1] if self.span is None else W[-1] @ self.span.T)
         H = back.samples(columns)
         if back.rest is not None:
@@ -148,11 +149,16 @@ class _Parts:
         return self.B if self.unseen is None else self.unseen @ self.unseen.T
 
 
-def coordinates(problem: Problem, start: State, mode: Mode) -> tuple[Coordinates, Array]:
-    """The coordinates of a checked start, and its flat state. "auto" takes the smallest that gives back what it got."""
-    chosen = _choose(problem, start, mode)
+def coordinates(
+    problem: Problem, start: State, mode: Mode, *, law: bool = True, rotates: bool = True
+) -> tuple[Coordinates, Array]:
+    """The coordinates of a checked start, and its flat state. "auto" takes the smallest that gives back what it got.
+
+    law: whether W'W - HH' is known, as A-mode needs. rotates: whether what moves commutes with rotations of features.
+    """
+    chosen = _choose(problem, start, mode, law=law)
     if chosen in ("full", "collapsed"):
-        return _by_columns(problem, chosen, start, _targets_of(problem, start, chosen))
+        return _by_columns(problem, chosen, start, _targets_of(problem, start, chosen), rotates=rotates)
     parts = _parted(problem, start, chosen)
     if chosen == "samples":
         return _by_columns(problem, chosen, start, _with_root(parts))
@@ -206,11 +212,13 @@ def _with_root(parts: _Parts) -> _Parts:
     return _Parts(A, q, columns, replace(parts.back, rest=rest), None, None)
 
 
-def _by_columns(problem: Problem, mode: str, start: State, parts: _Parts) -> tuple[Coordinates, Array]:
+def _by_columns(
+    problem: Problem, mode: str, start: State, parts: _Parts, *, rotates: bool = True
+) -> tuple[Coordinates, Array]:
     """Coordinates in which all that moves is W, b and columns of H."""
     xp, W, Ht = array_namespace(parts.seen), list(start.W), parts.seen.T
     span = None
-    if W[-1].shape[0] + Ht.shape[0] < Ht.shape[1]:
+    if rotates and W[-1].shape[0] + Ht.shape[0] < Ht.shape[1]:
         span, R = xp.linalg.qr(xp.concat([W[-1], Ht], axis=0).T)
         W[-1], Ht = R[:, : W[-1].shape[0]].T, R[:, W[-1].shape[0] :].T
     field = field_of(problem, _shapes(*W, Ht), parts.A, parts.q)
@@ -281,19 +289,21 @@ def _kept_span(rows: Array, B: Array) -> Array | None:
     return xp.linalg.qr(xp.concat([rows.T, root], axis=1))[0]
 
 
-def _choose(problem: Problem, start: State, mode: Mode) -> str:
+def _choose(problem: Problem, start: State, mode: Mode, *, law: bool) -> str:
     if mode not in get_args(Mode):
         raise ProblemError("mode", mode, f"choose {', '.join(map(repr, get_args(Mode)))}.")
-    if problem.constraint is not None and mode not in ("auto", "full"):
+    free = problem.constraint is None or isinstance(problem.constraint, FixedClassifier)
+    if not free and mode not in ("auto", "full", "collapsed"):
         raise ProblemError("mode", mode, "a constraint binds every sample by itself; use 'full'.")
+    if not law and mode == "A":
+        raise ProblemError("mode", mode, "its law is one of the free gradient flow; use 'S' or 'samples'.")
     if start.S is not None:
-        return _choose_by_covariance(problem, mode)
+        return _choose_by_covariance(problem, mode, law=law)
     K, columns = problem.targets.columns.shape[1], start.H.shape[1]
     collapsed = columns != problem.N
     reduced = start.H.shape[0] + min(problem.m + 1, K)  # columns after rotation, at most
     saves = reduced < problem.N
-    free = problem.loss == "mse" and problem.constraint is None
-    best = "collapsed" if collapsed else "samples" if saves and free else "full"
+    best = "collapsed" if collapsed else "samples" if saves and free and problem.loss == "mse" else "full"
     if mode in ("auto", best):
         return best
     if mode == "collapsed" and problem.N > K:
@@ -313,10 +323,10 @@ def _choose(problem: Problem, start: State, mode: Mode) -> str:
     return mode
 
 
-def _choose_by_covariance(problem: Problem, mode: Mode) -> str:
+def _choose_by_covariance(problem: Problem, mode: Mode, *, law: bool) -> str:
     equal = problem.p == 2 and float(problem.lam_W[0]) == float(problem.lam_H)
     if mode == "auto":
-        return "A" if equal else "S"
+        return "A" if equal and law else "S"
     if mode == "A":
         _check_law(problem)
     elif mode == "collapsed":

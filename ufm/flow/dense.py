@@ -51,4 +51,4 @@ def between(field: Field, control: Control, nodes: list[Node], t: float) -> Arra
     for gap, size in zip(gaps, field.norms(y, t), strict=True):
         if not gap <= control.atol + control.rtol * size:
             return None
-    return y
+    return field.feasible(y)

@@ -317,4 +317,7 @@ def field_of(
         **functions,
         targets=(A, q),
         within=within,
+        held=None,
+        cone=None,
+        drive=None,
     )

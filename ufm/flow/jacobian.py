@@ -43,6 +43,6 @@ def jacobian(field: Field) -> Callable[[float, np.ndarray], np.ndarray] | None:
             J[: field.m, h] = J[h, : field.m].T
             J[: field.m, : field.m] = eye_m  # q'q = N
         J[np.diag_indices(size)] += field.decay
-        return -J
+        return -J if field.held is None else -J * field.held[:, None]
 
     return at

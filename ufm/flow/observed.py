@@ -40,7 +40,7 @@ def _of_means(problem: Problem, at: Coordinates, y: Array, t: float) -> dict[str
     b = at.field.unpack(y)[0]
     means = to_numpy(at.means(y)) if state is None else state.class_means(problem)
     P = at.classifier(y) if state is None else state.product
-    b = to_numpy(b) if at.field.m else np.zeros(problem.m)
+    b = to_numpy(b) if b.shape[0] else np.zeros(problem.m)
     seen = dict(observables(to_numpy(P), means, b, targets.counts, targets.codes, **weights))
     if at.mode == "collapsed" or targets.K == 1:
         return seen

@@ -45,11 +45,24 @@ class Saver:
         else:
             self.next_time = next((s for s in self.times if s > t), math.inf)
 
+    def forget(self, after: float) -> None:
+        """Drop what was saved after that time."""
+        kept = sum(t <= after for t in self.t)
+        del self.t[kept:], self.y[kept:]
+
     def finish(self, t: float, y: Array) -> None:
         """Save the last state, if times are log-spaced."""
-        if self.capacity and self.t[-1] < t:
+        if self.capacity and (not self.t or self.t[-1] < t):
             self.t.append(t)
             self.y.append(y)
+
+
+def on_steps(saver: Saver, lr: float) -> Saver:
+    """The same for a descent, whose times are multiples of lr: the nearest step of each, once."""
+    if saver.capacity:
+        return Saver([], saver.capacity, max(saver.first, lr), saver.ratio)
+    steps = dict.fromkeys(round(t / lr) for t in saver.times)
+    return Saver([k * lr for k in steps])
 
 
 def saver_of(save: object, t1: float | None, unit: Callable[[], float]) -> Saver:

@@ -15,9 +15,9 @@ def fastest_rate(
     step's error estimate is the best v, since it is where the fast modes show; and it makes the answer the same in all
     coordinates.
     """
-    xp, held = field.xp, slice(0, field.m)
+    xp, held, field = field.xp, slice(0, field.m), field.smooth(y, slope)
     tiny = math.sqrt(float(xp.finfo(y.dtype).eps)) * (math.sqrt(float(y @ y)) or 1.0)
-    rate = 0.0
+    rate, v = 0.0, v if field.held is None else v * field.held
     for _ in range(iterations):
         if implicit_bias:
             v = xp.asarray(v, copy=True)

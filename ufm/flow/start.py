@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from ufm.constraints import FixedClassifier, Near, NonNegative
 from ufm.errors import ProblemError
 from ufm.flow.state import State, seen_columns
 from ufm.problem import Problem
@@ -23,7 +24,7 @@ def random_start(
     would have, in memory and time independent of N; None (default) is True up to d N = LARGE numbers, 2^22, and beyond
     it for losses that need them. collapsed: d x K class means with the same law as a sample, shared by all samples of a
     class. d is the problem's width, or the classifier's rows and the means' columns together, which no start can
-    outgrow.
+    outgrow. A constraint holds from the start: NonNegative takes max(H, 0), FixedClassifier its own W.
     """
     if not np.isfinite(scale) or scale < 0:
         raise ProblemError("scale", scale, "give a finite number >= 0.")
@@ -31,14 +32,16 @@ def random_start(
     rows = [problem.m, *[d] * (problem.p - 2)]
     W = tuple(scale * rng.standard_normal((r, d)) / np.sqrt(d) for r in rows)
     b, unit = np.zeros(problem.m), scale / np.sqrt(d)
-    if collapsed:
-        return State(W, unit * rng.standard_normal((d, problem.targets.columns.shape[1])), b)
+    if isinstance(problem.constraint, FixedClassifier):
+        W = (np.array(problem.constraint.W),)
+    by_covariance = problem.loss == "mse" and isinstance(problem.constraint, FixedClassifier | None)
     if samples is None:
-        samples = d * N <= LARGE or problem.loss != "mse"
-    if samples:
-        return State(W, unit * rng.standard_normal((d, N)), b)
-    if problem.loss != "mse":
-        raise ProblemError("samples", False, "this loss moves every sample by itself; leave it out, or take collapsed.")
+        samples = d * N <= LARGE or not by_covariance
+    if samples or collapsed:
+        H = unit * rng.standard_normal((d, problem.targets.columns.shape[1] if collapsed else N))
+        return State(W, np.maximum(H, 0) if isinstance(problem.constraint, NonNegative) else H, b)
+    if not by_covariance:
+        raise ProblemError("samples", False, "it moves every sample by itself; leave it out, or take collapsed.")
     root = np.sqrt(problem.targets.counts) if isinstance(problem.targets, ClassTargets) else 1.0
     H = rng.standard_normal((d, seen_columns(problem))) / root
     if H.shape[1] == N:
@@ -78,6 +81,10 @@ def balanced_start(problem: Problem, seed: Seed, *, scale: float = 1.0) -> State
 
 
 def _width(problem: Problem) -> int:
+    if isinstance(problem.constraint, FixedClassifier):
+        return problem.constraint.W.shape[1]
+    if isinstance(problem.constraint, Near):
+        return problem.constraint.H0.shape[0]
     return problem.m + problem.targets.columns.shape[1] if problem.width is None else int(problem.width)
 
 

@@ -7,6 +7,7 @@ from functools import reduce
 import numpy as np
 
 from ufm.arrays import Array, Namespace, array_namespace, to_numpy
+from ufm.constraints import FixedClassifier
 from ufm.errors import ProblemError
 from ufm.problem import Problem
 from ufm.problem.targets import ClassTargets
@@ -110,6 +111,9 @@ def _check_covariance(problem: Problem, start: State) -> None:
     """Shapes, and the losses that a covariance says enough to."""
     if problem.loss != "mse":
         raise ProblemError("start.S", problem.loss, "this loss moves every sample by itself; give all of H, d x N.")
+    if problem.constraint is not None and not isinstance(problem.constraint, FixedClassifier):
+        bound = type(problem.constraint).__name__
+        raise ProblemError("start.S", bound, "this constraint binds every sample by itself; give all of H, d x N.")
     d, columns = start.H.shape[0], seen_columns(problem)
     if tuple(getattr(start.S, "shape", ())) != (d, d):
         shape = tuple(getattr(start.S, "shape", ()))

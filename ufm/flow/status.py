@@ -17,6 +17,10 @@ class Status(Enum):
     DIVERGED = (
         "The state stopped being finite or the step fell below round-off; start smaller. The last finite state is kept."
     )
+    OVERSHOT = (
+        "Steps of length lr are too long to settle: lr is above 2 / the fastest rate (with momentum mu, 2 + 2 mu), or "
+        "the start is too large for it; lower lr. A state from before it went wrong is kept."
+    )
 
     @property
     def steady(self) -> bool:

@@ -111,6 +111,13 @@ class Scatter:
             parts.append(xp.reshape(transposed(P) @ ((P @ Phi) / N), (*lead, -1)))
         return PB * (self.unit / N), xp.concat(parts, axis=-1)
 
+    def twice(self, carried: Array, P: Array, N: int, lam_H: float) -> Array:
+        """G B G as it is carried: (1 - h G) B (1 - h G) = B + h dB + h^2 G B G is a step of gradient descent."""
+        xp, B = array_namespace(carried), self.matrix(carried)
+        GB = P.T @ (P @ B / N) + lam_H * B
+        GBG = (GB @ P.T) @ P / N + lam_H * GB
+        return xp.reshape((GBG + GBG.T) / 2, (-1,)) / self.unit
+
 
 def unseen_gradient(P: Array, PB: Array, trace: float, N: int, lam_H: float) -> float:
     """||G Hw||_F, the gradient by the unseen columns: its square is tr(G B G), in P B and tr B."""

@@ -1,18 +1,23 @@
-"""Integrators, one file each: the folder is the registry, each file holds one TABLEAU, of one of three kinds."""
+"""Integrators, one file each: the folder is the registry, each file holds one TABLEAU, of one of the kinds.
+
+Descents are discrete companions of the flow, not approximations of it: they are chosen by name, never by "auto".
+"""
 
 import importlib
 import pkgutil
 from difflib import get_close_matches
+from typing import Any
 
 from ufm.errors import ProblemError
 from ufm.flow.integrators.chebyshev import Chebyshev
+from ufm.flow.integrators.descent import Adam, Descent
 from ufm.flow.integrators.library import Library
 from ufm.flow.integrators.tableau import Tableau
 
-__all__ = ["Chebyshev", "Library", "Method", "Tableau", "available", "integrator"]
+__all__ = ["Adam", "Chebyshev", "Descent", "Library", "Method", "Tableau", "available", "descents", "integrator"]
 
 Method = Tableau | Chebyshev | Library
-KINDS = ("chebyshev", "library", "tableau")
+KINDS = ("chebyshev", "descent", "library", "tableau")
 
 
 def available() -> list[str]:
@@ -20,8 +25,13 @@ def available() -> list[str]:
     return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in KINDS)
 
 
-def integrator(name: str) -> Method:
-    """The method of that name."""
+def descents() -> list[str]:
+    """Names of the descents among them."""
+    return [name for name in available() if isinstance(integrator(name), Descent | Adam)]
+
+
+def integrator(name: str) -> Any:
+    """The method, or the descent, of that name."""
     if name not in available():
         near = get_close_matches(str(name), available(), 1)
         hint = f"did you mean {near[0]!r}?" if near else f"choose 'auto' or one of {', '.join(available())}."
