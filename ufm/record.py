@@ -4,6 +4,7 @@ import json
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -165,13 +166,19 @@ def stack(records: Iterable[Record], **dimension: Any) -> Record:
 
 def versions() -> dict[str, Any]:
     """Versions of what computed a record; no clock and no host name, so that equal runs give equal files."""
+    return {"versions": dict(_versions())}
+
+
+@cache
+def _versions() -> Mapping[str, str]:
+    """Read once in a process: it takes longer than many a record."""
     found = {"python": platform.python_version()}
     for package in ("ufm", "numpy", "scipy", "torch"):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return {"versions": found}
+    return found
 
 
 def _variable(value: Any) -> tuple[tuple[str, ...], np.ndarray]:

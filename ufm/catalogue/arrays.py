@@ -70,7 +70,8 @@ def class_features(point: Point) -> Arrays:
     if kind == "collapsed":
         spread *= 0
     elif kind == "outside the means":
-        means[d // 2 :], spread[: d // 2] = 0, 0
+        seen = (d + 1) // 2
+        means[seen:], spread[:seen] = 0, 0
         spread -= np.stack([spread[:, labels == k].mean(axis=1) for k in range(K)], axis=1)[:, labels]
     H = means[:, labels] + spread * 10.0 ** rng.uniform(-1, 1)
     if kind == "low rank":
@@ -114,9 +115,14 @@ def has_clear_rank(*matrices: np.ndarray) -> bool:
     return True
 
 
+def _is_clear(case: Arrays) -> bool:
+    H, B = centred(case["H"]), deviations(case) * np.sqrt(class_means(case)[1])
+    return bool(np.linalg.norm(B) > _SMALL * np.linalg.norm(H)) and has_clear_rank(H, B)
+
+
 CLEAR_RANK = Assumption(
     "class means differ, and singular values of centred features and means are zero or at least 1e-3 of the largest, "
     "so that double precision knows the ranks",
-    lambda case: has_clear_rank(centred(case["H"]), deviations(case) * np.sqrt(class_means(case)[1])),
+    _is_clear,
 )
 EQUAL_SIZES = Assumption("all classes have one size", is_balanced)

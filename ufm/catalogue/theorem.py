@@ -51,7 +51,7 @@ class Theorem:
     domain, and conditions on its start; clock: the paper's time over ours; needs: what evidence is missing, if none
     can be had yet.
     A statement about metrics of arbitrary arrays has `measures`, what its observables are; `problem` then gives an
-    `ufm.catalogue.arrays.Arrays`, and `confirms` says who computes an observable another way, for counterexamples, and how.
+    `ufm.catalogue.arrays.Arrays`; `confirms` says who computes an observable another way, for counterexamples, and how.
     """
 
     name: str
