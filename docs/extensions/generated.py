@@ -1,0 +1,142 @@
+"""Pages that are written at build time from what the project knows: proofs, verdicts, figures, literature.
+
+`make docs` puts `verdicts.json` and `report.html` (of `ufm report`) into `docs/generated/` before Sphinx starts.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ufm import figure
+from ufm.derivation import load
+from ufm.referee import Verdict
+from ufm.report.entry import reference
+from ufm.share import locate
+
+FOLDER = Path(__file__).parents[1] / "generated"
+VERDICTS = FOLDER / "report.json"
+
+
+def write_all(app: Any, config: Any) -> None:
+    """Write every generated page; the ones that nobody changed keep their time stamp, so that builds stay quick."""
+    if not VERDICTS.exists():
+        from sphinx.errors import ExtensionError
+
+        raise ExtensionError(f"{VERDICTS.name} is missing in docs/generated: run `make docs`, which writes it first.")
+    data = json.loads(VERDICTS.read_text(encoding="utf-8"))
+    proved = {name: load.proofs(name) for name in sorted(path.stem for path in locate("derivations").glob("*.py"))}
+    pages = {"catalogue.md": _catalogue(data), "gallery.md": _gallery(), "references.md": _references(data)}
+    pages["proofs/index.md"] = _proofs_index(proved)
+    pages |= {f"proofs/{name}.md": _proofs(name, list(found)) for name, found in proved.items() if found}
+    for name, text in pages.items():
+        path = FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for stale in {path for path in FOLDER.rglob("*.md")} - {FOLDER / name for name in pages}:
+        stale.unlink()
+
+
+def _pill(verdict: str) -> str:
+    return f'<span class="verdict verdict-{verdict}">{verdict}</span>'
+
+
+def _link(entry: dict[str, Any]) -> str:
+    """The title, leading to its place on the report page, which lies beside the site's root."""
+    return f'<a href="../report.html#{entry["anchor"]}">{entry["title"]}</a>'
+
+
+def _catalogue(data: dict[str, Any]) -> str:
+    entries = data["entries"]
+    tally = Counter(entry["verdict"] for entry in entries)
+    out = [
+        "# The catalogue\n",
+        f"{len(entries)} statements, typed from the literature as printed and judged by one procedure for all. Every",
+        'title leads to its entry on the <a href="../report.html">report page</a>: statement, assumptions, proof, evidence,',
+        "counterexample. The same from a shell: `ufm list`, `ufm show ID`, `ufm check ID`.\n",
+    ]
+    out += [f"- {_pill(str(v))} {tally[str(v)]}: {v.value}" for v in Verdict if tally[str(v)]]
+    refuted = [entry for entry in entries if entry["verdict"] == "refuted"]
+    if refuted:
+        out.append("\n## Refuted\n")
+        out += [
+            f"- {_link(entry)} (`{entry['id']}`): {_source(entry)}. "
+            f"Rerun: `{entry['command']}`."
+            for entry in refuted
+        ]
+    out.append("\n## All statements\n")
+    for file in dict.fromkeys(entry["id"].split(":")[0] for entry in entries):
+        rows = [entry for entry in entries if entry["id"].split(":")[0] == file]
+        out += [f"### {_source(rows[0], locator=False)}\n", "| verdict | statement | where | kind |", "|---|---|---|---|"]
+        out += [
+            f"| {_pill(entry['verdict'])} | {_link(entry)}<br>`{entry['id']}` "
+            f"| {entry['citation']['locator']} | {entry['kind']} |"
+            for entry in rows
+        ]
+        out.append("")
+    return "\n".join(out)
+
+
+def _source(entry: dict[str, Any], *, locator: bool = True) -> str:
+    cited = entry["citation"]
+    names = cited["authors"].replace(" and ", ", ").split(", ")
+    who = ", ".join(names) if len(names) <= 3 else f"{names[0]} et al."
+    text = f"{who or cited['key']} ({cited['year']})" if cited.get("year") else cited["key"]
+    return f"{text}, {cited['locator']}" if locator else text
+
+
+def _gallery() -> str:
+    out = [
+        "# Gallery\n",
+        "Every figure is drawn from committed records and formulae by a specification of one sentence. Lines are",
+        "theory, points are computed or measured. `ufm figure NAME` draws one, `ufm figure --all` all of them.\n",
+    ]
+    for name, spec in figure.specs().items():
+        out += [
+            f"## {name}\n",
+            f"{spec.sentence}\n",
+            f"```{{image}} ../../figures/{name}.png\n:alt: {spec.sentence}\n:class: figure-sheet\n```\n",
+            "::::{dropdown} The code",
+            f"```sh\nufm figure {name} --out .\n```",
+            f"```python\nfrom ufm import figure\n\nfigure.draw({name!r}).savefig({name + '.pdf'!r})\n```",
+            f"```{{literalinclude}} ../../figures/{name}.toml\n:language: toml\n```",
+            "::::\n",
+        ]
+    return "\n".join(out)
+
+
+def _references(data: dict[str, Any]) -> str:
+    out = ["# References\n", "What the catalogue and its lemmas cite. `ufm cite` prints BibTeX of what you used.\n"]
+    for key in sorted(data["references"]):
+        found = reference(key)
+        where = f" <{found['url']}>" if found.get("url") else ""
+        out.append(f"- **{key}** {found.get('authors', '')} ({found.get('year', '')}). *{found.get('title', '')}*.{where}")
+    return "\n".join(out) + "\n"
+
+
+def _proofs_index(proved: dict[str, Any]) -> str:
+    out = [
+        "# Proofs\n",
+        "One page a file of `derivations/`. Each proof starts at the loss and never reads the statement it proves;",
+        "every step is verified by SymPy for symbolic parameters, or rests on a named lemma, and the pages are",
+        "written by running the proofs. `ufm derive ID` prints one, `--latex` and `--markdown` for a paper.\n",
+        "```{toctree}",
+    ]
+    return "\n".join(out + [name for name, found in proved.items() if found] + ["```\n"])
+
+
+def _proofs(name: str, statements: list[str]) -> str:
+    parts = [load.prove(f"{name}:{statement}").markdown().strip() for statement in statements]
+    parts = ["\n".join(_deeper(line) for line in part.splitlines()) for part in parts]
+    return f"# {name}\n\n`derivations/{name}.py`\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _deeper(line: str) -> str:
+    return f"#{line}" if line.startswith("#") else line
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Write the pages before anything is read."""
+    app.connect("config-inited", write_all)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
