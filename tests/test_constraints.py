@@ -124,35 +124,129 @@ def test_features_near_the_optimum_are_certified(lam_b):
 # Non-negative features
 
 
-def test_the_formula_of_non_negative_features_is_critical_and_not_beaten():
+def non_negative(seed, loss, largest=4):
+    """Any codes and sizes, c from weak to nearly all-killing, every kind of bias."""
+    rng = np.random.default_rng([seed, 23, len(loss)])
+    m, K = (int(size) for size in rng.integers(2, largest + 1, 2))
+    codes = rng.dirichlet(np.ones(m), K).T if loss == "cross_entropy" else rng.standard_normal((m, K))
+    if seed % 3 == 0:
+        codes = np.eye(K)
+    counts = np.maximum(1, 10 ** rng.uniform(0, 3, K)).astype(int)
+    c, tilt = 10 ** rng.uniform(-2, -0.3) / math.sqrt(counts.sum()), 10 ** rng.uniform(-2, 2)
+    lam_b = [0.0, 10 ** rng.uniform(-2, 1), math.inf][seed % 4 % 3]
+    targets = classes(codes, counts)
+    return Problem(targets, lam_W=c * tilt, lam_H=c / tilt, lam_b=lam_b, loss=loss, constraint=NonNegative())
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_non_negative_features_are_certified_where_the_width_is_free(loss, seed):
+    problem = non_negative(seed, loss)
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert -1e-12 <= optimum.gap <= 1e-8 * max(1, optimum.value)
+    assert np.all(optimum.H >= 0)
+    assert optimum.certificate.stationarity <= 1e-6
+    at_it = float(objective(problem, optimum.W[0], optimum.H, bias_of(problem, optimum.b)))
+    assert at_it == pytest.approx(optimum.value, rel=1e-12)
+    assert optimum.value >= solve(problem.replace(constraint=None)).value - 1e-12
+    narrow = solve(problem.replace(width=1))
+    assert narrow.W[0].shape[1] == 1
+    assert narrow.value >= optimum.lower_bound - 1e-12
+    assert narrow.lower_bound == pytest.approx(optimum.lower_bound, abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_cvxpy_agrees_on_non_negative_features(loss, seed):
+    """The doubly non-negative relaxation in a matrix of m + K rows: exact up to four columns, a bound beyond."""
+    cp = pytest.importorskip("cvxpy")
+    problem = non_negative(seed, loss, largest=4 if seed < 30 else 7)
+    T, (m, K) = problem.targets.columns, problem.targets.columns.shape
+    share = problem.targets.multiplicity / problem.N
+    t = math.sqrt(float(problem.lam_W[0]) * float(problem.lam_H) * problem.N)
+    P, b = cp.Variable((m + K, m + K), PSD=True), cp.Variable(m)
+    Z = P[:m, m:] @ np.diag(1 / np.sqrt(share)) + cp.reshape(b, (m, 1), order="C") @ np.ones((1, K))
+    if loss == "mse":
+        fit = cp.sum_squares((Z - T) @ np.diag(np.sqrt(share))) / 2
+    else:
+        fit = sum(share[k] * (T[:, k].sum() * cp.log_sum_exp(Z[:, k]) - T[:, k] @ Z[:, k]) for k in range(K))
+    bias = problem.lam_b / 2 * cp.sum_squares(b) if 0 < problem.lam_b < math.inf else 0
+    held = [P[m:, m:] >= 0, *([b == 0] if problem.lam_b == math.inf else [])]
+    stated = cp.Problem(cp.Minimize(fit + t / 2 * cp.trace(P) + bias), held)
+    theirs = float(stated.solve(solver="CLARABEL"))
+    ours = solve(problem)
+    assert theirs <= ours.value + 1e-6 * max(1, ours.value)
+    if K <= 4:
+        assert ours.value == pytest.approx(theirs, abs=2e-5 * max(1, ours.value))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_formula_of_non_negative_features_is_certified(seed):
+    """dang2024, theorem 1, at any sizes: its own residual is dual feasible."""
+    rng = np.random.default_rng(seed)
+    K = int(rng.integers(2, 9))
+    counts = np.maximum(1, 10 ** rng.uniform(0, rng.choice([1.0, 4.0]), K)).astype(int)
+    c, tilt = 10 ** rng.uniform(-4, 0.2) / math.sqrt(counts.sum()), 10 ** rng.uniform(-2, 2)
+    targets = classes(encodings.one_hot(K), counts)
+    problem = Problem(targets, lam_W=c * tilt, lam_H=c / tilt, loss="cross_entropy", constraint=NonNegative())
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert optimum.method == "closed form"
+    assert abs(optimum.gap) <= 1e-12 * max(1, optimum.value)
+    assert optimum.certificate.stationarity <= 1e-13
+    off = optimum.gram[~np.eye(K, dtype=bool)]
+    assert np.all(off == 0)
+    alive = problem.N * c / np.sqrt(counts) < math.sqrt((K - 1) / K)
+    assert np.array_equal(np.diag(optimum.gram) > 0, alive)
+
+
+def test_a_smaller_width_than_the_formula_needs_is_said():
     targets = classes(encodings.one_hot(4), [40, 20, 6, 1])
     problem = Problem(targets, lam_W=0.02, lam_H=0.01, loss="cross_entropy", constraint=NonNegative())
     optimum = solve(problem)
-    assert optimum.status is OptimumStatus.PROVED
-    assert optimum.certificate.stationarity <= 1e-14
-    assert np.all(optimum.H >= 0)
-    off = optimum.gram[~np.eye(4, dtype=bool)]
-    assert np.all(off == 0)
     assert optimum.gram[3, 3] == 0 < optimum.gram[2, 2]  # the smallest class is lost
-    assert optimum.value > solve(problem.replace(constraint=None)).value
-    by_descent = solve(problem.replace(width=3))  # no formula below d = K
-    assert by_descent.status is OptimumStatus.BEST_KNOWN
-    assert by_descent.value >= optimum.value - 1e-9
+    assert solve(problem.replace(width=3)).status is OptimumStatus.CERTIFIED  # three classes are alive
+    narrow = solve(problem.replace(width=2))
+    assert narrow.status is OptimumStatus.BEST_KNOWN
+    assert narrow.lower_bound == pytest.approx(optimum.value, rel=1e-9)
+    assert narrow.value > optimum.value + 1e-3
 
 
-@pytest.mark.parametrize("lam_b", LAM_B)
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-def test_non_negative_features_say_what_is_known(loss, lam_b):
-    problem = Problem(ONE_HOT, lam_W=0.02, lam_H=0.01, lam_b=lam_b, loss=loss, constraint=NonNegative())
-    optimum, free = solve(problem), solve(problem.replace(constraint=None))
-    assert np.all(optimum.H >= 0)
-    assert optimum.certificate.stationarity <= 1e-7
-    assert optimum.lower_bound <= optimum.value + 1e-12
-    assert optimum.value >= free.value - 1e-10
-    if lam_b == math.inf:  # squared loss: the free optimum has orthogonal features
-        assert optimum.status is (OptimumStatus.CERTIFIED if loss == "mse" else OptimumStatus.PROVED)
-    else:
-        assert optimum.status is OptimumStatus.BEST_KNOWN
+@pytest.mark.parametrize(("rows", "columns"), [(1, 4), (2, 3), (2, 9), (3, 6), (6, 4), (5, 11)])
+def test_three_ways_to_the_longest_image_agree(rows, columns):
+    """Supports, arcs and power steps from below, the doubly non-negative relaxation from above."""
+    from ufm.optimum.constrained import cone
+
+    rng = np.random.default_rng(rows)
+    for _ in range(5):
+        E = rng.standard_normal((rows, columns))
+        exact, g = cone._by_supports(E, 0.0)
+        assert np.all(g >= 0)
+        assert np.linalg.norm(g) == pytest.approx(1, rel=1e-12)
+        assert cone._by_power(E)[0] <= exact * (1 + 1e-12)
+        if rows <= 2:
+            assert cone._by_arcs(E)[0] == pytest.approx(exact, rel=1e-12)
+        M = E.T @ E / np.sum(E**2)
+        relaxed = min(cone._top(M + N) for N in cone._splitting(M))
+        assert relaxed >= exact**2 / np.sum(E**2) * (1 - 1e-12)
+        assert cone.longest_bound(E, None, 0.0) == pytest.approx(exact, rel=1e-9)
+        assert np.linalg.norm(E, 2) >= exact * (1 - 1e-12)
+
+
+def test_samples_take_non_negative_features_too():
+    problem = Problem(
+        samples(np.random.default_rng(0).standard_normal((2, 25))),
+        lam_W=0.03,
+        lam_H=0.02,
+        lam_b=0.1,
+        constraint=NonNegative(),
+    )
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert optimum.value > 1.01 * solve(problem.replace(constraint=None)).value
 
 
 # Norm budgets

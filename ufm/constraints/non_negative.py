@@ -8,7 +8,7 @@ from ufm.constraints.constraint import Facts, one_layer
 
 @dataclass(frozen=True)
 class NonNegative:
-    """H >= 0 entrywise (dang2024: section 4)."""
+    """H >= 0 entrywise (dang2024: section 4); convex in the product once the width is free, so `solve` certifies it."""
 
     def check(self, facts: Facts) -> None:
         """One linear layer above the features."""

@@ -1,17 +1,17 @@
-"""Non-negative features: a formula for the cross-entropy of one-hot classes, descents with a bound for the rest.
+"""Non-negative features: a convex problem where the width is free (`atoms`), a formula for one-hot cross-entropy.
 
 dang2024, theorem 1: without bias, d >= K, the class means are orthogonal, of squared norm
 sqrt((K-1)/K lam_W/(lam_H n_k)) M_k with the margin M_k = log((K-1)(sqrt(n_k)/(N sqrt((K-1)/K lam_W lam_H)) - 1))_+.
-Elsewhere the problem is not convex; the unconstrained optimum bounds it from below, and proves those points where a
-rotation makes its features non-negative.
+Its residual has columns a_k (e_k - 1/K), so E'E is non-positive off its diagonal, (K-1)/K a_k^2 on it: the dual bound
+of `atoms` proves the formula. Below that width the problem is not convex, and the bound is that of a free width.
 """
 
 import math
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ufm.errors import ProblemError
+from ufm.optimum.constrained.atoms import Atoms, GaugeProgram, descend, grow, lower_bound, pruned
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum
@@ -20,109 +20,140 @@ from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, gradient, objective
 
-_STARTS = 12
+_STARTS = 6
+_IDENTITY = 60  # columns up to which one feature for each of them is a start
+_TIGHT = 1e-8
 
 
 def solve_non_negative(problem: Problem) -> Optimum:
-    """The formula where dang2024 proves it, else the best of several descents; the status says which."""
+    """The global minimum, certified by its dual, where the width is free or large enough; else the best descent."""
     if problem.loss not in ("mse", "cross_entropy"):
         raise ProblemError("loss", problem.loss, "non-negative features are solved for 'mse' and 'cross_entropy'.")
-    free = problem.replace(constraint=None)
+    free = problem.replace(constraint=None, width=None)
     below = solve_squared(free, "auto") if problem.loss == "mse" else solve_entropy(free, "auto")
+    program = GaugeProgram.of(problem)
+    if program.t == 0:
+        return _unpenalised(problem, below)
     if _has_formula(problem):
-        W, H = _formula(problem)
-        b, work, method, proved = np.zeros(problem.m), 0, "closed form", True
+        best, work, method = _formula(problem, program), 0, "closed form"
     else:
-        W, H, b, work = _descents(problem, below)
-        method, proved = f"best of {_STARTS + 2} descents", False
+        best, work, method = _turned(program, below), 0, "free optimum, rotated"
+        if best is None:
+            best, work = grow(program, _split(program, below), program.T.size + 1)
+            method = f"gauge, {best.G.shape[0]} features"
+    bound, dual = lower_bound(program, best)
+    if bound < below.lower_bound:
+        bound, dual = below.lower_bound, below.certificate.dual
+    if problem.width is not None and problem.width < best.G.shape[0]:
+        best, more = _narrow(program, best, problem.width)
+        work, method = work + more, f"best of {_STARTS + 1} descents at width {problem.width}"
+    W, H, b = _factors(problem, best)
     value = float(objective(problem, W, H, b if problem.has_bias else None))
-    tight = value - below.lower_bound <= 1e-10 * max(1.0, value)
-    known = OptimumStatus.PROVED if proved else OptimumStatus.BEST_KNOWN
+    tight = value - bound <= _TIGHT * max(1.0, value)
     return optimum_at(
         problem,
         W,
         H,
         b,
-        status=OptimumStatus.CERTIFIED if tight else known,
+        status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
         method=method,
         value=value,
-        lower_bound=value if proved and not tight else below.lower_bound,
+        lower_bound=bound,
         stationarity=_residual(problem, W, H, b),
+        dual=dual,
         work=work,
+    )
+
+
+def _unpenalised(problem: Problem, below: Optimum) -> Optimum:
+    """A zero weight leaves the product free, and every product has non-negative features: H = I, one a column."""
+    columns = problem.targets.columns.shape[1]
+    d = problem.width if problem.width is not None else columns
+    if d < columns:
+        fix = f"with a zero weight non-negative features are solved for width >= {columns}; raise it, or both weights."
+        raise ProblemError("width", problem.width, fix)
+    W, H = np.zeros((problem.m, d)), np.eye(d, columns)
+    W[:, :columns] = below.product @ below.H
+    return optimum_at(
+        problem,
+        W,
+        H,
+        below.b,
+        status=below.status,
+        method=f"one feature a column, {below.method}",
+        value=below.value,
+        lower_bound=below.lower_bound,
+        stationarity=_residual(problem, W, H, below.b),
+        dual=below.certificate.dual,
+        work=below.certificate.work,
     )
 
 
 def _has_formula(problem: Problem) -> bool:
     groups = find_groups(problem)
     one_hot = groups is not None and (groups.alpha, groups.beta) == (1.0, 0.0) and problem.K >= 2
-    weights = float(problem.lam_W[0]) > 0 and float(problem.lam_H) > 0
-    wide = problem.width is None or (one_hot and problem.width >= problem.K)
-    return problem.loss == "cross_entropy" and not problem.has_bias and one_hot and weights and wide
+    return problem.loss == "cross_entropy" and not problem.has_bias and one_hot
 
 
-def _formula(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
-    """W (K x d) and the class means (d x K) of dang2024: theorem 1."""
-    K, N, n = problem.K, problem.N, problem.classes.counts.astype(float)
-    lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
-    excess = (K - 1) * (np.sqrt(n) / (N * math.sqrt((K - 1) / K * lam_W * lam_H)) - 1)
-    margin = np.log(np.maximum(excess, 1.0))
-    length = np.sqrt(np.sqrt((K - 1) / K * lam_W / (lam_H * n)) * margin)
-    d = problem.width if problem.width is not None else K
-    H = np.zeros((d, K))
-    H[:K] = np.diag(length)
-    scaled = np.sqrt(n) * H
-    W = math.sqrt(lam_H / lam_W / (K * (K - 1))) * (K * scaled - scaled.sum(axis=1, keepdims=True)).T
-    return W, H
+def _formula(problem: Problem, program: GaugeProgram) -> Atoms:
+    """dang2024: theorem 1, one feature for each class that is alive."""
+    K = problem.K
+    excess = (K - 1) * (program.r / (program.t * math.sqrt((K - 1) / K)) - 1)
+    alive = excess > 1
+    # h_k, w_k in units that weigh W and G alike: ||w_k|| = ||g_k||, z_kk - z_jk = M_k.
+    size = np.sqrt(math.sqrt((K - 1) / K) * program.r * np.log(np.maximum(excess, 1.0)))
+    W = (np.eye(K) - 1 / K) * math.sqrt(K / (K - 1)) * size
+    return Atoms(W[:, alive], np.diag(size)[alive], np.zeros(K))
 
 
-def _descents(problem: Problem, below: Optimum) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """The best end of bounded quasi-Newton descents: from the free optimum, orthogonal features, and at random."""
-    m, columns = problem.m, problem.targets.columns.shape[1]
-    d = problem.width if problem.width is not None else max(m, columns)
-    sizes = (m * d, d * columns, m)
-    cut = np.cumsum(sizes)[:-1]
-
-    def value_and_slope(x: np.ndarray) -> tuple[float, np.ndarray]:
-        W, H, b = np.split(x, cut)
-        W, H = W.reshape(m, d), H.reshape(d, columns)
-        own = b if problem.has_bias else None
-        slope = gradient(problem, W, H, own)
-        return float(objective(problem, W, H, own)), np.concatenate([slope.W[0].ravel(), slope.H.ravel(), slope.b])
-
-    bounds = [(None, None)] * sizes[0] + [(0, None)] * sizes[1] + [(None, None)] * sizes[2]
-    best, work = None, 0
-    for W, H, b in _starts(problem, below, d, columns):
-        x, reached = np.concatenate([W.ravel(), H.ravel(), b]), math.inf
-        for _ in range(3):
-            options = {"maxiter": 4000, "ftol": 1e-16, "gtol": 1e-12, "maxcor": 30, "maxfun": 20000}
-            end = minimize(value_and_slope, x, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-            x, work, reached = end.x, work + int(end.nit), float(end.fun)
-        if best is None or reached < best[0]:
-            best = reached, x
-    if best is None:
-        raise ProblemError("problem", problem, "no start was found.")
-    W, H, b = np.split(best[1], cut)
-    return W.reshape(m, d), H.reshape(d, columns), b, work
+def _turned(program: GaugeProgram, below: Optimum) -> Atoms | None:
+    """The free optimum with features V S^(1/2) V', where those are non-negative already; else None."""
+    U, s, Vt = np.linalg.svd((below.product @ below.H) * program.r, full_matrices=False)
+    root = np.sqrt(s)[:, None] * Vt
+    G = Vt.T @ root
+    if np.min(G) < -1e-14 * math.sqrt(float(s[0])):
+        return None
+    return pruned(Atoms(U @ root, np.maximum(G, 0), below.b))
 
 
-def _starts(problem: Problem, below: Optimum, d: int, columns: int) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    rng, b = np.random.default_rng(0), below.b.copy()
-    Z = below.product @ below.H
-    size = max(float(np.linalg.norm(Z)) ** 0.5, 1e-2)
-    starts = []
-    parts = np.vstack([np.maximum(below.H, 0), np.maximum(-below.H, 0)])
-    split, signs = np.zeros((d, columns)), np.hstack([below.product, -below.product])
-    order = np.argsort(-np.linalg.norm(parts, axis=1), kind="stable")[:d]
-    split[: order.size] = parts[order]
-    W = np.zeros((problem.m, d))
-    W[:, : order.size] = signs[:, order]
-    starts.append((W, split, b))
-    eye = np.eye(d, columns) * size / columns**0.25
-    starts.append((Z @ np.linalg.pinv(eye), eye, b))
+def _split(program: GaugeProgram, below: Optimum) -> Atoms:
+    """The free optimum with its features cut into positive and negative parts, and one feature a column."""
+    X = (below.product @ below.H) * program.r
+    U, s, Vt = np.linalg.svd(X, full_matrices=False)
+    kept = s > 1e-12 * max(float(s[0]), 1e-300)
+    root = np.sqrt(s[kept])
+    W, G = U[:, kept] * root, root[:, None] * Vt[kept]
+    images, features = [W, -W], [np.maximum(G, 0), np.maximum(-G, 0)]
+    if X.shape[1] <= _IDENTITY:
+        size = np.sqrt(np.linalg.norm(X, axis=0) + 1e-3 * float(np.linalg.norm(program.T * program.r)))
+        images.append(X / size)
+        features.append(np.diag(size))
+    return Atoms(np.hstack(images), np.vstack(features), below.b)
+
+
+def _narrow(program: GaugeProgram, wide: Atoms, d: int) -> tuple[Atoms, int]:
+    """The best of several descents with d features: the heaviest ones of the wide optimum, and random ones."""
+    weight = np.linalg.norm(wide.W, axis=0) * np.linalg.norm(wide.G, axis=1)
+    heaviest = np.argsort(-weight, kind="stable")[:d]
+    starts = [Atoms(wide.W[:, heaviest], wide.G[heaviest], wide.b)]
+    rng, size = np.random.default_rng(0), math.sqrt(float(weight.max()))
+    m, columns = program.T.shape
     for _ in range(_STARTS):
-        H = np.abs(rng.standard_normal((d, columns))) * size / math.sqrt(d)
-        starts.append((size * rng.standard_normal((problem.m, d)) / math.sqrt(d), H, b))
-    return starts
+        G = size * np.abs(rng.standard_normal((d, columns))) / math.sqrt(columns)
+        starts.append(Atoms(size * rng.standard_normal((m, d)) / math.sqrt(m), G, wide.b))
+    ends = [descend(program, start) for start in starts]
+    return min((end for end, _ in ends), key=program.value), sum(work for _, work in ends)
+
+
+def _factors(problem: Problem, at: Atoms) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """W (m x d), H (d x columns) and b in the units of the data, padded with zero features up to the width."""
+    lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
+    d = problem.width if problem.width is not None else max(at.G.shape[0], 1)
+    balance = (lam_W / lam_H) ** 0.25 * problem.N**0.25
+    W, H = np.zeros((problem.m, d)), np.zeros((d, at.G.shape[1]))
+    W[:, : at.W.shape[1]] = at.W / balance * math.sqrt(problem.N)
+    H[: at.G.shape[0]] = at.G * balance / np.sqrt(problem.targets.multiplicity)
+    return W, H, at.b if problem.has_bias else np.zeros(problem.m)
 
 
 def _residual(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -> float:
