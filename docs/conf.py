@@ -9,7 +9,7 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 project = "ufm"
 author = "The ufm developers"
-copyright = "The ufm developers, MIT licence"  # noqa: A001
+copyright = "The ufm developers, MIT licence"
 version = release = ufm.__version__
 
 extensions = [

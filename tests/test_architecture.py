@@ -27,6 +27,8 @@ BASE = {
     "record",
     "symbols",
     "metrics",
+    "mathml",
+    "display",
     "tensors",
 }
 WITNESSES = {

@@ -12,10 +12,10 @@ import pytest
 
 from ufm.catalogue import Domain, Equals, bibliography, catalogue
 from ufm.derivation.load import lemmas
+from ufm.mathml import mathml, unknown_commands
 from ufm.referee.check import judge
 from ufm.report import page, write
 from ufm.report.bars import bars
-from ufm.report.mathml import mathml, unknown_commands
 from ufm.report.prose import inline, source
 from ufm.report.write import collect
 from ufm.symbols import K

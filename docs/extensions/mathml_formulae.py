@@ -1,9 +1,9 @@
-"""A math renderer for Sphinx that writes MathML with `ufm.report.mathml`: no script, no font, no network."""
+"""A math renderer for Sphinx that writes MathML with `ufm.mathml`: no script, no font, no network."""
 
 from html import escape
 from typing import Any
 
-from ufm.report.mathml import mathml, unknown_commands
+from ufm.mathml import mathml, unknown_commands
 
 
 def _checked(source: str, node: Any) -> str:

@@ -8,9 +8,9 @@ from string import Template
 from typing import Any
 
 from ufm.errors import UfmError
+from ufm.mathml import mathml
 from ufm.referee import Verdict
 from ufm.report.bars import bars
-from ufm.report.mathml import mathml
 from ufm.report.prose import inline
 from ufm.share import locate
 

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from html import escape
 
-from ufm.report.mathml import mathml
+from ufm.mathml import mathml
 
 _STYLED = {"emph": "em", "textit": "em", "textbf": "strong", "texttt": "code"}
 _ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", "=": "\u0304", ".": "\u0307"}
