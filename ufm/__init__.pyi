@@ -9,10 +9,12 @@ from .compare import compare as compare
 from .errors import ProblemError as ProblemError
 from .errors import UfmError as UfmError
 from .flow import Flow as Flow
+from .flow import Flows as Flows
 from .flow import State as State
 from .flow import balanced_start as balanced_start
 from .flow import random_start as random_start
 from .flow import simulate as simulate
+from .flow import simulate_many as simulate_many
 from .measure import measure as measure
 from .networks.watch import Watch as Watch
 from .networks.watch import watch as watch

@@ -24,14 +24,20 @@ from ufm.problem import Problem
 
 SETTLES = 20.0  # time constants of the smallest weight that a flow to rest takes, about
 CALL = 4e5  # operations that the calls of one right-hand side on small arrays are worth (40 microseconds at 10 GF/s)
+CALL_IN_STACK = 2e4  # the same in a stack of some hundreds, a flow
 SLOW_LU = 5.0  # LSODA's own LU, in units of a matrix product's cost per operation
 WORTH = 0.5  # a method of another kind must be this much cheaper than the usual one
 
 
-def choose(name: str, problem: Problem, at: Coordinates, y: Array, rtol: float, t1: float | None) -> Method:
-    """The integrator of that name, or for "auto" the cheapest; ProblemError where it cannot run this flow."""
+def choose(
+    name: str, problem: Problem, at: Coordinates, y: Array, rtol: float, t1: float | None, *, stacked: bool = False
+) -> Method:
+    """The integrator of that name, or for "auto" the cheapest; ProblemError where it cannot run this flow.
+
+    stacked: with many others beside it, which share the calls.
+    """
     if name == "auto":
-        return find_integrator(_cheapest(problem, at, y, rtol, t1))
+        return find_integrator(_cheapest(problem, at, y, rtol, t1, CALL_IN_STACK if stacked else CALL))
     method, field = find_integrator(name), at.field
     if isinstance(method, Tableau) and method.implicit is not None and field.m and field.bias_rate is None:
         raise ProblemError("integrator", name, "its implicit part needs the squared loss; use 'auto', or 'dopri8'.")
@@ -46,21 +52,25 @@ def choose(name: str, problem: Problem, at: Coordinates, y: Array, rtol: float, 
     return method
 
 
-def _cheapest(problem: Problem, at: Coordinates, y: Array, rtol: float, t1: float | None) -> str:
+def _cheapest(problem: Problem, at: Coordinates, y: Array, rtol: float, t1: float | None, call: float) -> str:
     usual = "kencarp5" if at.field.bias_rate is not None else "tsit5" if rtol >= 1e-8 else "dopri8"
     weights = rates_at_rest(problem)
     if not weights and t1 is None:
         return usual
     time = SETTLES / min(weights) if t1 is None else t1
-    costs = estimated_costs(at.field, _on_host(y), _time_constants(problem, at.field, y, time), rtol)
+    costs = estimated_costs(at.field, _on_host(y), _time_constants(problem, at.field, y, time), rtol, call)
     best = min(costs, key=lambda name: costs[name])
     return best if costs[best] < WORTH * costs[usual] else usual
 
 
-def estimated_costs(field: Field, on_host: bool, Z: float, rtol: float) -> dict[str, float]:
-    """Operations that a flow of Z fastest time constants takes, for each integrator that can run it."""
+def estimated_costs(field: Field, on_host: bool, Z: float, rtol: float, call: float = CALL) -> dict[str, float]:
+    """Operations that a flow of Z fastest time constants takes, for each integrator that can run it.
+
+    call: of a tableau's right-hand side on small arrays; the others run alone.
+    """
     digits, n = max(1.0, 1e-5 / rtol), field.size
-    call = CALL + operations(field) + 20 * n
+    work = operations(field) + 20 * n
+    in_stack, call = call + work, CALL + work
     smooth = {"tsit5": 100 * digits**0.17, "dopri8": 60 * digits**0.11, "kencarp5": 160 * digits**0.195}
     evaluations = {"tsit5": 6, "dopri8": 13, "kencarp5": 8}
     costs: dict[str, float] = {}
@@ -68,7 +78,7 @@ def estimated_costs(field: Field, on_host: bool, Z: float, rtol: float) -> dict[
     for name in names:
         method = find_integrator(name)
         damps = method.damps if isinstance(method, Tableau) else math.inf
-        costs[name] = evaluations[name] * (smooth[name] + Z / damps) * call
+        costs[name] = evaluations[name] * (smooth[name] + Z / damps) * in_stack
     steps = 420 * digits**0.49 * max(1.0, Z / 430) ** 0.2
     costs["rkc2"] = steps * (1.7 + 1.1 * math.sqrt(Z / steps)) * call
     lsoda = find_integrator("lsoda")

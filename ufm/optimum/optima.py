@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ufm.errors import ProblemError, UfmError
+from ufm.errors import UfmError
 from ufm.optimum.optimum import Optimum
 from ufm.problem import Problem
-from ufm.problem.targets import is_number
 from ufm.record import Record
-
-SWEPT = ("lam_b", "lam_W", "lam_H")
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,29 +72,6 @@ class Optima:
     def __repr__(self) -> str:
         axes = ", ".join(f"{name}: {values.size}" for name, values in self.axes.items())
         return f"Optima({axes}; largest gap={float(self.gap.max()):.1e})"
-
-
-def checked_axes(problem: Problem, over: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """The axes of a sweep as arrays; ProblemError names the field, the value and the fix."""
-    if not over:
-        raise ProblemError("over", dict(over), f"give {{field: values}} with fields among {', '.join(SWEPT)}.")
-    axes = {}
-    for field, values in over.items():
-        if field not in SWEPT:
-            raise ProblemError(f"over[{field!r}]", values, f"only weights are swept: {', '.join(SWEPT)}.")
-        array = np.atleast_1d(np.asarray(values))
-        if array.ndim != 1 or array.size == 0 or not all(is_number(v) for v in array.tolist()):
-            raise ProblemError(f"over[{field!r}]", values, "give a sequence of numbers.")
-        array = array.astype(float)
-        for i in np.flatnonzero(~(array >= 0) | (np.isinf(array) & (field != "lam_b"))):
-            wanted = "in [0, inf]" if field == "lam_b" else ">= 0 and finite"
-            raise ProblemError(f"over[{field!r}][{i}]", float(array[i]), f"give numbers {wanted}.")
-        axes[field] = array
-    if "lam_W" in axes and problem.p != 2:
-        raise ProblemError(
-            "over['lam_W']", over["lam_W"], "a problem with several layers has no single lam_W to sweep."
-        )
-    return axes
 
 
 def one_by_one(problem: Problem, axes: Mapping[str, np.ndarray], solve: Callable[[Problem], Optimum]) -> Optima:

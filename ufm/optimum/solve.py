@@ -10,7 +10,7 @@ from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.entropy.deep import solve_deep_entropy
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.grouped import GroupedOptimum
-from ufm.optimum.optima import Optima, checked_axes, one_by_one
+from ufm.optimum.optima import Optima, one_by_one
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.squared.batch import solve_batch
 from ufm.optimum.squared.groups import solve_groups
@@ -19,6 +19,7 @@ from ufm.optimum.squared.solve import solve_squared
 from ufm.optimum.weighted.solve import METHODS as WEIGHTED
 from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem
+from ufm.problem.axes import checked_axes
 
 ENTROPY = ("auto", "closed form", "newton", "cvxpy")
 DEEP_ENTROPY = ("auto", "search")
