@@ -33,6 +33,7 @@ myst_heading_anchors = 3
 # Tutorials are run when the site is built; one that fails, fails the build.
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
+nb_execution_cache_path = str(Path(__file__).parents[1] / "build" / "tutorials")
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True

@@ -34,7 +34,7 @@ def write_all(app: Any, config: Any) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-    for stale in {path for path in FOLDER.rglob("*.md")} - {FOLDER / name for name in pages}:
+    for stale in set(FOLDER.rglob("*.md")) - {FOLDER / name for name in pages}:
         stale.unlink()
 
 
@@ -53,22 +53,21 @@ def _catalogue(data: dict[str, Any]) -> str:
     out = [
         "# The catalogue\n",
         f"{len(entries)} statements, typed from the literature as printed and judged by one procedure for all. Every",
-        'title leads to its entry on the <a href="../report.html">report page</a>: statement, assumptions, proof, evidence,',
-        "counterexample. The same from a shell: `ufm list`, `ufm show ID`, `ufm check ID`.\n",
+        'title leads to its entry on the <a href="../report.html">report page</a>: statement, assumptions, proof,',
+        "evidence, counterexample. The same from a shell: `ufm list`, `ufm show ID`, `ufm check ID`.\n",
     ]
     out += [f"- {_pill(str(v))} {tally[str(v)]}: {v.value}" for v in Verdict if tally[str(v)]]
     refuted = [entry for entry in entries if entry["verdict"] == "refuted"]
     if refuted:
         out.append("\n## Refuted\n")
         out += [
-            f"- {_link(entry)} (`{entry['id']}`): {_source(entry)}. "
-            f"Rerun: `{entry['command']}`."
-            for entry in refuted
+            f"- {_link(entry)} (`{entry['id']}`): {_source(entry)}. Rerun: `{entry['command']}`." for entry in refuted
         ]
     out.append("\n## All statements\n")
     for file in dict.fromkeys(entry["id"].split(":")[0] for entry in entries):
         rows = [entry for entry in entries if entry["id"].split(":")[0] == file]
-        out += [f"### {_source(rows[0], locator=False)}\n", "| verdict | statement | where | kind |", "|---|---|---|---|"]
+        out += [f"### {_source(rows[0], locator=False)}\n", "| verdict | statement | where | kind |"]
+        out.append("|---|---|---|---|")
         out += [
             f"| {_pill(entry['verdict'])} | {_link(entry)}<br>`{entry['id']}` "
             f"| {entry['citation']['locator']} | {entry['kind']} |"
@@ -111,7 +110,8 @@ def _references(data: dict[str, Any]) -> str:
     for key in sorted(data["references"]):
         found = reference(key)
         where = f" <{found['url']}>" if found.get("url") else ""
-        out.append(f"- **{key}** {found.get('authors', '')} ({found.get('year', '')}). *{found.get('title', '')}*.{where}")
+        who, year, title = (found.get(part, "") for part in ("authors", "year", "title"))
+        out.append(f"- **{key}** {who} ({year}). *{title}*.{where}")
     return "\n".join(out) + "\n"
 
 

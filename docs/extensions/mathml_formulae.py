@@ -12,7 +12,8 @@ def _checked(source: str, node: Any) -> str:
         from sphinx.util import logging
 
         names = ", ".join(f"\\{name}" for name in sorted(unknown))
-        logging.getLogger(__name__).warning("a formula uses %s, which MathML output does not know", names, location=node)
+        log = logging.getLogger(__name__)
+        log.warning("a formula uses %s, which MathML output does not know", names, location=node)
     return source
 
 
