@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test test-all lint records figures clean
+.PHONY: demo test test-all lint records figures docs clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready-demo
@@ -15,7 +15,7 @@ demo: .venv/ready-demo
 test: .venv/ready-test lint
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-test-all: .venv/ready-test lint
+test-all: .venv/ready-test lint docs
 	$(BIN)/python -m pytest -n auto
 
 lint: .venv/ready-test
@@ -33,6 +33,14 @@ records: .venv/ready-demo
 
 # Four classes of one sample: the optimum of balanced one-hot labels depends on n through t alone.
 PHASES := --classes 4 --counts 1 --lam-H 1 --over lam_b=0.02:50:40
+
+# The site, in build/site: tutorials are run, proofs and verdicts are written into it, a warning is an error.
+docs: .venv/ready-docs docs/generated/report.html
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs build/site
+	@echo "the site is in build/site/index.html"
+
+docs/generated/report.html: $(shell find ufm derivations -name '*.py')
+	$(BIN)/ufm report --out $@
 
 figures: .venv/ready-demo
 	$(BIN)/ufm figure --all --out figures
@@ -52,6 +60,10 @@ figures: .venv/ready-demo
 
 .venv/ready-test: .venv/ready-demo
 	@$(PIP) --editable ".[dev]" || { echo "The test tools above could not be installed; is the package index reachable?"; exit 1; }
+	@touch $@
+
+.venv/ready-docs: .venv/ready-test
+	@$(PIP) --editable ".[docs]" || { echo "The tools above that build the site could not be installed; is the package index reachable?"; exit 1; }
 	@touch $@
 
 clean:
