@@ -20,7 +20,7 @@ from ufm.errors import ProblemError
 from ufm.flow.coordinates import Coordinates
 from ufm.flow.driver import LONG, LOOK_EVERY, Progress, Run
 from ufm.flow.field import Field, norm
-from ufm.flow.integrators import Adam, Descent, available
+from ufm.flow.integrators import Adam, Descent
 from ufm.flow.integrators import integrator as find_integrator
 from ufm.flow.saver import Saver
 from ufm.flow.spectrum import fastest_rate
@@ -34,7 +34,7 @@ Steps = Descent | Adam
 
 def descent_of(integrator: object, lr: Any, momentum: Any) -> Steps | None:
     """The descent that the arguments name, or None for an integrator of the flow; ProblemError if they do not fit."""
-    method = find_integrator(integrator) if isinstance(integrator, str) and integrator in available() else integrator
+    method = find_integrator(integrator) if isinstance(integrator, str) and integrator != "auto" else integrator
     if not isinstance(method, Descent | Adam):
         for name, value in (("lr", lr), ("momentum", momentum)):
             if value is not None:
@@ -78,8 +78,8 @@ def descend(
     progress: Callable[[Progress], None] | None,
 ) -> Run:
     """From y, so many steps as `last` says, or without it to rest; decay: the weights of the flat state."""
-    loop = _Loop(at.field, method, float(method.lr or 0.0), decay, rest, saver, y)
     with np.errstate(over="ignore", invalid="ignore"):  # steps too long overflow: that is seen at the next look
+        loop = _Loop(at.field, method, float(method.lr or 0.0), decay, rest, saver, y)
         status = loop.look(last)
         while status is None:
             if loop.k >= max_steps:
