@@ -7,13 +7,9 @@ import numpy as np
 
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
-from ufm.metrics import bias, cdnv, duality, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
-from ufm.metrics.factors import energy_ratio
-from ufm.metrics.isotropic_shift import isotropic_shift
-from ufm.metrics.means import of_means
-from ufm.metrics.spectrum import spectrum
-from ufm.metrics.split import Split, split_classes
-from ufm.metrics.state import geometry_of, invariants, labelled
+from ufm.metrics.samples import of_classifier, of_features, of_regression
+from ufm.metrics.split import split_classes
+from ufm.metrics.state import invariants, labelled
 from ufm.problem import ClassTargets, Problem, SampleTargets, Targets, objective
 from ufm.record import Record
 
@@ -57,96 +53,24 @@ def measure(
     coords = None
     if truth.labels is not None:
         split = split_classes(features, truth.labels)
-        values |= _of_features(split)
+        values |= of_features(split)
         if classifier is not None and truth.columns is not None:
-            values |= _of_classifier(split, classifier, offset, truth.columns, problem)
+            values |= of_classifier(split, classifier, offset, truth.columns)
+            ybar = truth.columns @ (split.counts / split.N)
+            values |= _invariants(problem, classifier, split.mean, offset, ybar, split.N)
             if problem is not None:
                 values["value"] = _value(problem, classifier, features[:, split.order], offset)
         kinds = np.unique(truth.labels)
         coords = None if np.array_equal(kinds, np.arange(kinds.size)) else {"class": kinds}
     elif classifier is not None and truth.columns is not None:
-        values |= _of_regression(features.astype(np.float64), classifier, offset, truth.columns, problem)
+        H, Y = features.astype(np.float64), truth.columns
+        values |= of_regression(H, classifier, offset, Y)
+        values |= _invariants(problem, classifier, H.mean(axis=1), offset, Y.mean(axis=1), H.shape[1])
         if problem is not None:
             values["value"] = _value(problem, classifier, features, offset)
     else:
         raise UfmError("targets without W leave nothing to measure; give W (m x d), or labels.")
     return Record.of("measured", labelled(values), problem=problem, coords=coords)
-
-
-def _of_features(split: Split) -> Values:
-    """What features and labels alone determine."""
-    values: Values = {
-        "nc1": nc1.nc1(split),
-        "nc1_ratio": nc1.nc1_ratio(split),
-        "nc1_per_class": nc1.nc1_per_class(split),
-        "cdnv": cdnv.cdnv(split),
-        "vci": vci.vci(split),
-        "feature_norm": _feature_norm(split),
-        "stable_rank": rank.stable_rank(_triangle(split.mean[:, None] + split.centred())),
-        **of_means(split.class_means, split.deviations),
-    }
-    if np.ptp(split.counts):  # unequal sizes: the other weighting says something else
-        values["nc1_class_weighted"] = nc1.nc1(split, "classes")
-        values["nc1_ratio_class_weighted"] = nc1.nc1_ratio(split, "classes")
-    return values
-
-
-def _of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray, problem: Problem | None) -> Values:
-    """What a classifier on these features adds: codes are m x K."""
-    if codes.shape != (W.shape[0], split.K):
-        raise UfmError(f"W has {W.shape[0]} rows and {split.K} classes are present, but the codes are {codes.shape}.")
-    means, counts = split.class_means, split.counts
-    values: Values = geometry_of(W, means, b)
-    values |= spectrum(W, split.mean, split.centred(), np.ones(split.N), codes.shape)
-    values |= {
-        "bias_gap": np.linalg.norm(b - codes @ (counts / split.N)),
-        "role_spread": geometry.role_spread(means, codes),
-        "energy_ratio": energy_ratio(W, means, counts),
-        "isotropic_shift": isotropic_shift(W, codes, counts),
-    }
-    values |= ncc.nearest_centre(split, W, b, codes) | _margins(split, W, b, codes)
-    values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
-    values |= loss_parts.loss_parts(split, W, b, codes)
-    if W.shape[0] == split.K:
-        values |= uniformity.uniform_duality(W, split.deviations)
-        values["nc3"] = duality.self_duality(W, split.deviations)
-        values["nc2_etf_classifier"] = geometry.frame_distance(geometry.gram(W.T), geometry.simplex_gram(split.K))
-        values["nc3_etf"] = geometry.frame_distance(W @ split.deviations, geometry.simplex_gram(split.K))
-        values["nc3_uncentred"] = duality.self_duality(W, means)
-    return values | _invariants(problem, W, split.mean, b, codes @ (counts / split.N), split.N)
-
-
-def _of_regression(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray, problem: Problem | None) -> Values:
-    """Spectrum, bias and invariants for targets Y (m x N)."""
-    N = H.shape[1]
-    hbar = H.mean(axis=1)
-    values: Values = {"classifier_norm": np.linalg.norm(W, axis=1), "bias": b, "bias_spread": bias.bias_spread(b)}
-    values |= {"bias_gap": np.linalg.norm(b - Y.mean(axis=1)), "role_spread": geometry.role_spread(H, Y)}
-    values |= {"feature_norm": norms.feature_norm(H), "stable_rank": rank.stable_rank(_triangle(H))}
-    if min(H.shape) >= Y.shape[0]:
-        values["nrc1"] = regression.nrc1(H, Y.shape[0])
-    values |= {"nrc2": regression.nrc2(H, W), "nrc3": regression.nrc3(W, Y)[0]}
-    values |= spectrum(W, hbar, H - hbar[:, None], np.ones(N), Y.shape)
-    return values | _invariants(problem, W, hbar, b, Y.mean(axis=1), N)
-
-
-def _margins(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray) -> Values:
-    """Margins of arg max, for one-hot codes: other codes decide by distance."""
-    if not np.array_equal(np.sort(codes, axis=0)[-2:], np.repeat([[0.0], [1.0]], split.K, axis=1)) or np.any(codes < 0):
-        return {}
-    found = uniformity.margins(
-        W @ split.centred() + (W @ split.mean + b)[:, None], np.repeat(np.argmax(codes, axis=0), split.counts)
-    )
-    return {"margin_least": float(np.min(found)), "margin_mean": float(np.mean(found))}
-
-
-def _feature_norm(split: Split) -> float:
-    return norms.feature_norm(split.mean[:, None] + split.centred())
-
-
-def _triangle(H: np.ndarray) -> np.ndarray:
-    """A matrix with the singular values of H (d x N) that is no longer than wide."""
-    return np.asarray(np.linalg.qr(H.T, mode="r")) if H.shape[1] > H.shape[0] else H
 
 
 def _invariants(
