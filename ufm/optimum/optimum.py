@@ -1,7 +1,7 @@
 """The answer of `solve`: a point, how sure it is the global optimum, and the evidence."""
 
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 
 import numpy as np
 
@@ -73,6 +73,7 @@ class Optimum:
         weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
         seen = observables(self.product, self.H, self.b, targets.multiplicity, targets.columns, **weights)
         extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
+        extra["balance"] = certificate.balance
         return labelled({**seen, **extra})
 
     def record(self) -> Record:
@@ -104,7 +105,7 @@ def finish(
     curvature: float | None = None,
     work: int = 0,
 ) -> Optimum:
-    """Assemble an answer: the residuals of a critical point are computed here, from the point itself, for every engine.
+    """Assemble an answer; the residuals of a critical point come from the point itself, for every engine, when asked.
 
     W: layers, last first; H: class means (d x K) or samples (d x N); b (m). Raises UfmError where the value overflows.
     """
@@ -113,8 +114,8 @@ def finish(
     certificate = Certificate(
         value=value,
         lower_bound=closed(lower_bound, value),
-        stationarity=stationarity(problem, W, H, b),
-        balance=balance(problem, W, H),
+        stationarity=partial(stationarity, problem, W, H, b),
+        balance=partial(balance, problem, W, H),
         rank=rank,
         unique=unique,
         dual=dual,
