@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ufm.optimum.cancellation import cancellation
 from ufm.problem import Problem, gradient
 
 _SMALLEST, _LARGEST = 1e-280, 1e300
+_CRITICAL = 1e-10  # a stationarity up to which nobody asks how much of it is round-off
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,17 +49,23 @@ class Certificate:
 def stationarity(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> float:
     """Largest norm of the gradient by W_l, H and b, each relative to the sum of the norms of its own terms.
 
-    H: class means (d x K) or samples (d x N).
+    H: class means (d x K) or samples (d x N). Round-off is not counted: where terms that cancel leave nothing else, as
+    where no weight is positive, it is 0. Where the infimum is not attained it is not small: that point is not critical.
     """
     slope = gradient(problem, W, H, b if problem.has_bias else None)
     weights = problem.targets.multiplicity if H.shape[1] != problem.N else np.ones(problem.N)
     penalties = [float(lam) * layer for lam, layer in zip(problem.lam_W, W, strict=True)]
     parts = [*zip(slope.W, penalties, strict=True), (slope.H, float(problem.lam_H) * weights * H)]
-    relative = [_relative(g, penalty, g - penalty) for g, penalty in parts]
+    sizes = [(_norm(g), _norm(penalty) + _norm(g - penalty)) for g, penalty in parts]
     if problem.has_bias:  # the slope's own terms are the mean output and the mean target
         penalty = float(problem.lam_b) * b
-        relative.append(_relative(slope.b, penalty, slope.b - penalty, problem.targets.mean))
-    return max(relative)
+        terms = _norm(penalty) + _norm(slope.b - penalty) + _norm(problem.targets.mean)
+        sizes.append((_norm(slope.b), terms))
+    relative = max(_ratio(size, terms) for size, terms in sizes)
+    if relative <= _CRITICAL:
+        return relative
+    noise = cancellation(problem, W, H, b)
+    return max(_ratio(max(0.0, size - n), terms) for (size, terms), n in zip(sizes, noise, strict=False))
 
 
 def balance(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> float:
@@ -78,8 +86,11 @@ def closed(bound: float, value: float) -> float:
 
 
 def _relative(difference: np.ndarray, *terms: np.ndarray) -> float:
-    scale = sum(_norm(term) for term in terms)
-    return _norm(difference) / scale if scale > 0 else 0.0
+    return _ratio(_norm(difference), sum(_norm(term) for term in terms))
+
+
+def _ratio(size: float, scale: float) -> float:
+    return size / scale if scale > 0 else 0.0
 
 
 def _norm(a: np.ndarray) -> float:

@@ -18,30 +18,35 @@ from ufm.problem import Problem
 
 
 def solve_hard_margin(problem: Problem) -> Optimum:
-    """The simplex-encoded labels and their factors, certified by the dual (W and H balanced, d >= K - 1)."""
+    """The simplex-encoded labels and their factors, certified by the dual (W and H balanced, d >= K - 1).
+
+    With a zero weight any margins cost nothing in the infimum, 0, which is attained where both weights are zero; the
+    factors shown are those of equal weights.
+    """
     groups, lam_W, lam_H = find_groups(problem), float(problem.lam_W[0]), float(problem.lam_H)
     if groups is None or (groups.alpha, groups.beta) != (1.0, 0.0) or problem.K < 2:
         raise ProblemError("targets", problem.targets, "unit margins are between classes; use one-hot codes, K >= 2.")
-    if lam_W == 0 or lam_H == 0:
-        raise ProblemError("lam_W, lam_H", (lam_W, lam_H), "with a zero weight nothing is minimised; make both > 0.")
     K, root = problem.K, np.sqrt(problem.classes.counts)
     width = problem.width if problem.width is not None else K
     if width < K - 1:
         raise ProblemError("width", width, f"margins between {K} classes are solved for width >= {K - 1}.")
     U, s, Vt = (part for part in np.linalg.svd((np.eye(K) - 1 / K) * root))
     U, s, Vt = U[:, : K - 1], s[: K - 1], Vt[: K - 1]
-    c, tilt = math.sqrt(lam_W * lam_H), (lam_W / lam_H) ** 0.25
+    c = math.sqrt(lam_W) * math.sqrt(lam_H)
+    tilt = (lam_W / lam_H) ** 0.25 if c > 0 else 1.0
     W, H = np.zeros((K, width)), np.zeros((width, K))
     W[:, : K - 1], H[: K - 1] = U * np.sqrt(s) / tilt, np.sqrt(s)[:, None] * tilt * Vt / root
     value = c * float(s.sum())
     bound, beta = _dual_bound(U @ Vt, root)
-    tight = value - c * bound <= 1e-11 * value
+    status = OptimumStatus.CERTIFIED if value - c * bound <= 1e-11 * value else OptimumStatus.BEST_KNOWN
+    if (lam_W == 0) != (lam_H == 0):
+        status = OptimumStatus.NOT_ATTAINED
     return optimum_at(
         problem,
         W,
         H,
         np.zeros(K),
-        status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
+        status=status,
         method="simplex-encoded labels",
         value=value,
         lower_bound=c * bound,

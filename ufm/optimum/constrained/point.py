@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ufm.errors import UfmError
+from ufm.optimum.cancellation import cancellation
 from ufm.optimum.certificate import Certificate, closed
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.status import OptimumStatus
@@ -39,7 +40,10 @@ def optimum_at(
 
 
 def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free: str) -> float:
-    """Largest norm of the gradient by the factors named in `free`, relative to its fit's and its penalty's parts."""
+    """Largest norm of the gradient by the factors named in `free`, relative to its fit's and its penalty's parts.
+
+    Round-off is not counted (`cancellation`).
+    """
     slope = gradient(problem, (W,), H, b if problem.has_bias else None)
     weights = problem.targets.multiplicity if H.shape[1] != problem.N else 1.0
     penalties = {"W": float(problem.lam_W[0]) * W, "H": float(problem.lam_H) * weights * H}
@@ -48,11 +52,13 @@ def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free
     if problem.has_bias:
         penalties["b"], slopes["b"] = float(problem.lam_b) * b, slope.b
         extra = float(np.linalg.norm(problem.targets.mean))
+    noise = dict(zip("WHb", cancellation(problem, (W,), H, b), strict=True))
     found = []
     for name in free:
         if name not in slopes:
             continue
         g, penalty = slopes[name], penalties[name]
         scale = float(np.linalg.norm(penalty) + np.linalg.norm(g - penalty)) + (extra if name == "b" else 0.0)
-        found.append(float(np.linalg.norm(g)) / scale if scale > 0 else 0.0)
+        size = max(0.0, float(np.linalg.norm(g)) - noise[name])
+        found.append(size / scale if scale > 0 else 0.0)
     return max(found)

@@ -209,8 +209,8 @@ def _unpenalised(problem: Problem) -> Optimum:
     """Some weight is zero: the product costs nothing in the infimum, which p = 2 without weights has as well."""
     flat = solve_entropy(problem.replace(lam_W=0.0, lam_H=0.0), "auto")
     d = flat.W[0].shape[1]
-    status = flat.status
-    if flat.certificate.rank > 0 and status.is_global:
+    status, weights = flat.status, [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
+    if flat.certificate.rank > 0 and status is OptimumStatus.CERTIFIED and max(weights) > 0:
         status = OptimumStatus.NOT_ATTAINED
     return finish(
         problem,

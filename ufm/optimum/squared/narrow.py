@@ -5,7 +5,10 @@ import math
 import numpy as np
 from scipy.optimize import minimize
 
+from ufm.optimum.deep.bound import majorisation_bound
+from ufm.optimum.deep.spectral import DeepProblem
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
+from ufm.problem import Problem, reduce_problem
 
 _STARTS = 8
 
@@ -32,6 +35,11 @@ def solve_narrow(problem: ShrinkageProblem, d: int, wide: ShrinkageSolution) -> 
         for b in starts
     ]
     return _keep(problem, min(found, key=lambda result: result.fun).x, d), False
+
+
+def narrow_bound(problem: Problem) -> float:
+    """A lower bound over products of rank <= problem.width, for any bias weight: majorisation, which sees the rank."""
+    return majorisation_bound(DeepProblem.of(problem, reduce_problem(problem)))
 
 
 def _value_and_slope(b: np.ndarray, problem: ShrinkageProblem, d: int) -> tuple[float, np.ndarray]:

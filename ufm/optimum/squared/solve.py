@@ -9,7 +9,7 @@ import numpy as np
 from ufm.errors import ProblemError
 from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.squared.duality import best_dual_value, primal_value
-from ufm.optimum.squared.narrow import solve_narrow
+from ufm.optimum.squared.narrow import narrow_bound, solve_narrow
 from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.referee import solve_cvxpy
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution, solve_closed_form
@@ -19,6 +19,7 @@ from ufm.problem import Problem
 
 METHODS = ("auto", "closed form", "newton", "groups", "cvxpy")
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
+_TIGHT = 1e-12  # relative gap of a narrow optimum that meets its bound
 
 
 Engine = Callable[[ShrinkageProblem], tuple[ShrinkageSolution, str, int]]
@@ -43,7 +44,7 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
         solution, found_by, svds = engine(reduced)
         bound, E = best_dual_value(reduced, solution)
     status = OptimumStatus.CERTIFIED
-    accuracy = _CVXPY_ACCURACY if found_by == "cvxpy" else 0.0
+    accuracy = _CVXPY_ACCURACY if found_by == "cvxpy" else max(reduced.A.shape) * float(np.finfo(float).eps)
     most = min(problem.m, reduction.basis.shape[1])
     width = problem.width if problem.width is not None else most
     rank = int(np.sum(solution.s > accuracy * np.max(solution.s, initial=0.0)))
@@ -51,7 +52,9 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
         solution, proved = solve_narrow(reduced, width, solution)
         found_by, rank = f"{found_by}, then rank {width}", solution.rank
         status = OptimumStatus.PROVED if proved else OptimumStatus.BEST_KNOWN
-        bound = primal_value(reduced, solution) if proved else bound
+        bound = primal_value(reduced, solution) if proved else max(bound, narrow_bound(problem))
+        if not proved and primal_value(reduced, solution) - bound <= _TIGHT * max(1.0, bound):
+            status = OptimumStatus.CERTIFIED
     elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
         status = OptimumStatus.NOT_ATTAINED
     W, reduced_H = balanced_factors(problem, solution, width)
