@@ -99,9 +99,13 @@ class Central:
             parts.insert(0, (A @ q - W @ mean) / (N * (1 + self.lam_b)))
         return xp.concat(parts)
 
-    def __call__(self, y: Array, t: float = 0.0) -> Array:
-        """dy/dt at time t."""
-        return self.inner(self.slaved(y), t)[self.inner.classifier.stop :]
+    def __call__(self, y: Array, t: float = 0.0, settle: None = None, out: Array = None) -> Array:
+        """dy/dt at time t, written to `out` if given; there is no bias to settle."""
+        slope = self.inner(self.slaved(y), t)[self.inner.classifier.stop :]
+        if out is None:
+            return slope
+        out[...] = slope
+        return out
 
     def unpack(self, y: Array) -> tuple[Array, list[Array], Array]:
         """b*, [W*] and H' (r x d)."""
@@ -150,4 +154,4 @@ def central_path(problem: Problem, at: Coordinates, y: Array) -> tuple[Coordinat
         raise ProblemError("lam_W", 0, "W*(H) jumps where H loses rank; give lam_W > 0, or take path='gradient'.")
     field = at.field
     slaved = Central(field, float(problem.lam_W[0]), float(problem.lam_b))
-    return replace(at, field=cast(Field, slaved)), y[field.classifier.stop :]
+    return replace(at, field=cast(Field, slaved), first=None), y[field.classifier.stop :]

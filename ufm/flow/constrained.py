@@ -70,18 +70,19 @@ def bound(problem: Problem, at: Coordinates, y: Array) -> Coordinates:
     field, constraint = at.field, problem.constraint
     xp, features = field.xp, slice(field.classifier.stop, field.seen)
     if isinstance(constraint, NonNegative):
-        return replace(at, field=replace(field, cone=features))
+        return replace(at, field=replace(field, cone=features), first=None)
     if isinstance(constraint, FixedClassifier):
         held = xp.ones_like(y)
         held[field.m : field.classifier.stop] = 0.0
-        return replace(at, field=replace(field, held=held))
+        return replace(at, field=replace(field, held=held), first=None)
     if isinstance(constraint, Near):
         pull = constraint.beta / problem.N
         H0 = xp.reshape(device_array(xp, np.ascontiguousarray(constraint.H0.T), y), (-1,))
         drive, decay = xp.zeros_like(y), xp.asarray(field.decay, copy=True)
         drive[features] = pull * H0
         decay[features] += pull
-        return replace(at, field=replace(field, decay=decay, drive=(drive, pull / 2 * float(xp.sum(H0**2)))))
+        tied = replace(field, decay=decay, drive=(drive, pull / 2 * float(xp.sum(H0**2))))
+        return replace(at, field=tied, first=None)
     return at
 
 

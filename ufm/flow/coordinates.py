@@ -62,7 +62,8 @@ class Coordinates:
     """Flat state <-> State, at time t.
 
     span: d x w, or None: the kept span in feature space. outside: what of B (d x d), or with the propagator of the
-    unseen samples (d x N), lies outside it, where it decays by lam_H alone; or None.
+    unseen samples (d x N), lies outside it, where it decays by lam_H alone; or None. first: the flat state at t = 0, or
+    None where the flow has laws of its own.
     """
 
     mode: str
@@ -70,6 +71,7 @@ class Coordinates:
     columns: Columns
     span: Array | None = None
     outside: Array | None = None
+    first: Array | None = None
 
     def state(self, y: Array, t: float) -> State:
         """The full state: in the shapes of the start where the mode keeps all samples, else with S."""
@@ -156,7 +158,11 @@ def coordinates(
 
     law: whether W'W - HH' is known, as A-mode needs. rotates: whether what moves commutes with rotations of features.
     """
-    chosen = _choose(problem, start, mode, law=law)
+    at, y = _chosen_coordinates(problem, start, _choose(problem, start, mode, law=law), rotates=rotates)
+    return replace(at, first=y), y
+
+
+def _chosen_coordinates(problem: Problem, start: State, chosen: str, *, rotates: bool) -> tuple[Coordinates, Array]:
     if chosen in ("full", "collapsed"):
         return _by_columns(problem, chosen, start, _targets_of(problem, start, chosen), rotates=rotates)
     parts = _parted(problem, start, chosen)

@@ -1,35 +1,118 @@
 """What a state of the flow reports: the observables every witness reports, and its loss, gradient and collapse."""
 
+import itertools
+import math
+
 import numpy as np
 
 from ufm.arrays import Array, to_numpy
 from ufm.flow.coordinates import Coordinates
-from ufm.flow.within import collapse
+from ufm.flow.within import Law, Scatter, collapse
 from ufm.metrics.factors import energy_ratio
 from ufm.metrics.isotropic_shift import isotropic_shift
+from ufm.metrics.modes import Axes, mode_strengths, target_axes
 from ufm.metrics.nc1 import nc1, nc1_ratio
+from ufm.metrics.samples import of_classifier, of_features, of_regression
 from ufm.metrics.spectrum import singular_values
 from ufm.metrics.split import split_classes
 from ufm.metrics.state import invariants, labelled, observables
+from ufm.metrics.streaming import Moments
 from ufm.problem import Problem, reduce_problem
 from ufm.problem.targets import ClassTargets
 
 Labelled = dict[str, tuple[tuple[str, ...], np.ndarray]]
 
+_NEEDS_EACH_SAMPLE = {"feature_norm", "cdnv", "nc1_per_class", "nc1_ratio_class_weighted"}  # of what moments report
 
-def observed(problem: Problem, at: Coordinates, y: Array, t: float) -> Labelled:
+
+def observed(
+    problem: Problem, at: Coordinates, y: Array, t: float, axes: Axes | None = None, *, everything: bool = False
+) -> Labelled:
     """Observables of the flat state y at time t, with the names of their dimensions.
 
     Beside those of `ufm.metrics.state.observables` (at the class means): value (L at the state itself), gradient_norm,
-    and for features that may differ within a class nc1 and nc1_ratio, over all N samples in every mode. Regression by
-    S alone leaves out what needs each sample, as its Gram matrix does. From the law of A-mode nc1 is good to about
-    round-off times ||W||^2/N, in units of the between-class scatter: below that it is noise, or zero.
+    modes (see `ufm.metrics.modes`; axes: theirs, if known already), and for features that may differ within a class
+    nc1 and nc1_ratio, over all N samples in every mode. Regression by S alone leaves out what needs each sample, as its
+    Gram matrix does. From the law of A-mode nc1 is good to about round-off times ||W||^2/N, in units of the
+    between-class scatter: below that it is noise, or zero.
+    balance_drift: how far W_1'W_1 - HH', and W_(l+1)'W_(l+1) - W_l W_l', of equal weights l are from e^(-2lt) times
+    what they were at the start, over the sum of the factors' squared norms: an estimate of the error, where neither the
+    mode nor the path imposes or breaks the law.
+    everything: all that `ufm.measure` would say of the N samples; where the mode knows the unseen ones by S alone, all
+    that S determines.
     """
     field, targets = at.field, problem.targets
     seen = _of_means(problem, at, y, t) if isinstance(targets, ClassTargets) else _of_samples(problem, at, y, t)
+    if everything:
+        seen |= _everything(problem, at, y, t)
+    seen["modes"] = _modes(problem, at, y, t, axes or axes_of(problem, at))
     seen["value"] = np.asarray(field.loss(y, t))
     seen["gradient_norm"] = np.asarray(field.gradient_norm(y, field(y, t), t))
-    return labelled(seen)
+    drift = balance_drift(problem, at, y, t)
+    return labelled(seen if drift is None else seen | {"balance_drift": np.asarray(drift)})
+
+
+def axes_of(problem: Problem, at: Coordinates) -> Axes:
+    """The axes of the modes: of the target columns, or of regression by S of the reduced ones."""
+    if _is_reduced(problem, at):
+        return target_axes(reduce_problem(problem).A, np.ones(1))
+    return target_axes(problem.targets.columns, problem.targets.multiplicity)
+
+
+def _is_reduced(problem: Problem, at: Coordinates) -> bool:
+    return not isinstance(problem.targets, ClassTargets) and at.mode in ("A", "S")
+
+
+def _modes(problem: Problem, at: Coordinates, y: Array, t: float, axes: Axes) -> np.ndarray:
+    P, targets = to_numpy(at.classifier(y)), problem.targets
+    if at.columns.scale is not None:
+        return mode_strengths(P, to_numpy(at.means(y)), targets.multiplicity, axes)
+    state = at.state(y, t).numpy()
+    H = state.class_means(problem) if isinstance(targets, ClassTargets) else state.H
+    return mode_strengths(P, H, np.ones(1) if state.S is not None else targets.multiplicity, axes)
+
+
+def _everything(problem: Problem, at: Coordinates, y: Array, t: float) -> dict[str, np.ndarray]:
+    state, targets = at.state(y, t).numpy(), problem.targets
+    W, b = state.product, np.zeros(problem.m) if state.b is None else state.b
+    if state.S is None:
+        if not isinstance(targets, ClassTargets):
+            return {k: np.asarray(v) for k, v in of_regression(state.H, W, b, targets.columns).items()}
+        if targets.K == 1:
+            return {}
+        labels = targets.labels()
+        H = state.H if state.H.shape[1] == problem.N else state.H[:, labels]
+        split = split_classes(H, labels)
+        return {k: np.asarray(v) for k, v in (of_features(split) | of_classifier(split, W, b, targets.codes)).items()}
+    if not isinstance(targets, ClassTargets) or targets.K == 1:
+        return {}
+    N, spread = problem.N, np.full(targets.K, float(np.trace(state.S)))
+    scale = max(float(np.abs(state.H).max()), float(np.sqrt(spread[0])))
+    moments = Moments(np.arange(targets.K), targets.counts, state.H, N * state.S, targets.counts * spread, 0.0, scale)
+    known = moments.record(W, b, targets.codes).values
+    return {str(k): v.values for k, v in known.data_vars.items() if k not in _NEEDS_EACH_SAMPLE}
+
+
+def balance_drift(problem: Problem, at: Coordinates, y: Array, t: float) -> float | None:
+    """See `observed`; None where no such law holds, or the coordinates impose it."""
+    weights = [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
+    equal = [l for l, (above, below) in enumerate(itertools.pairwise(weights)) if above == below]
+    if at.first is None or isinstance(at.field.within, Law) or not equal:
+        return None
+    now, start = _balances(at, y), _balances(at, at.first)
+    off = [now[l] - math.exp(-2 * weights[l] * t) * start[l] for l in equal]
+    size = sum(x**2 for x in at.field.norms(y, t))
+    return math.sqrt(sum(float(np.sum(x**2)) for x in off)) / size if size > 0 else 0.0
+
+
+def _balances(at: Coordinates, y: Array) -> list[np.ndarray]:
+    """W_(l+1)'W_(l+1) - W_l W_l' from the last layer down, and W_1'W_1 - HH' over all samples, in the kept span."""
+    _, W, Ht = at.field.unpack(y)
+    layers, features = [to_numpy(layer) for layer in W], to_numpy(Ht)
+    below = [layer @ layer.T for layer in layers[1:]] + [features.T @ features]
+    if isinstance(at.field.within, Scatter):
+        below[-1] = below[-1] + to_numpy(at.field.within.matrix(y[at.field.seen :]))
+    return [layer.T @ layer - gram for layer, gram in zip(layers, below, strict=True)]
 
 
 def _of_means(problem: Problem, at: Coordinates, y: Array, t: float) -> dict[str, np.ndarray]:

@@ -112,14 +112,14 @@ def run_alone(plan: Plan, progress: Callable[[Progress], None] | None) -> Run:
     }
     if isinstance(method, Descent | Adam):
         return descend(at, method, y, decay=plan.decay, last=plan.last, **kept)
-    step = _stepper(at, method, y, options.rtol, plan.floor)
-    return integrate(step, y, t1=plan.t1, control=plan.control, **kept)
+    return integrate(steps_of(plan), y, t1=plan.t1, control=plan.control, **kept)
 
 
 def answer(plan: Plan, run: Run) -> Flow:
     """What `simulate` returns."""
     at, saver, provenance = plan.at, plan.saver, _provenance(plan, run)
-    saved = Path(plan.problem, np.asarray(saver.t), at, tuple(saver.y), plan.seed, provenance) if saver.t else None
+    kept = (plan.problem, np.asarray(saver.t), at, tuple(saver.y), plan.seed, provenance, plan)
+    saved = Path(*kept) if saver.t else None
     return Flow(
         plan.problem,
         run.t,
@@ -159,12 +159,13 @@ def _coordinates(
     return at, y, decay
 
 
-def _stepper(at: Coordinates, method: Method, y: Array, rtol: float, floor: float) -> Any:
-    """Steps of the method; where features must stay non-negative, projected ones."""
+def steps_of(plan: Plan) -> Any:
+    """Steps of the plan's integrator; where features must stay non-negative, projected ones."""
+    field, method = plan.at.field, plan.method
     if isinstance(method, Library):
-        return library_stepper(at.field, method, rtol, floor)
-    free = stepper(at.field, method, y)
-    return free if at.field.cone is None else ProjectedStepper(at.field, free, control_of(method, rtol, floor))
+        return library_stepper(field, method, plan.options.rtol, plan.floor)
+    free = stepper(field, method, plan.y)  # pyright: ignore[reportArgumentType]
+    return free if field.cone is None else ProjectedStepper(field, free, plan.control)
 
 
 def _start(problem: Problem, start: Any, backend: Backend) -> tuple[State, int | None]:

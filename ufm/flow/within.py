@@ -5,7 +5,7 @@ only through P B. `Scatter` carries B (S-mode), `Law` knows it (A-mode, lam_W = 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,11 @@ class Law:
     total: Any  # tr D0
     start: Any
     size: int = 0
+
+    def later(self, t: float) -> "Law":
+        """The same law in the time since t."""
+        left = self.left(t)
+        return replace(self, eigenvalues=self.eigenvalues * left, total=self.total * left, start=self.trace_bound(t))
 
     def left(self, t: Any) -> Any:
         """e^(-2lt), what is left of D0; t is a number, or one of every flow of a stack (B)."""

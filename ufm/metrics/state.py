@@ -22,6 +22,7 @@ DIMS: dict[str, tuple[str, ...]] = {
     "classifier_gram": ("target", "other_target"),
     "logits": ("target", "class"),
     "bias": ("target",),
+    "modes": ("direction",),
     "factors_gram": ("factor_row", "other_factor_row"),
     "grams_difference": ("feature", "other_feature"),
 }
