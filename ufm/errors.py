@@ -24,3 +24,11 @@ class MissingExtraError(UfmError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         self.package, self.extra = package, extra
         super().__init__(f'{purpose} needs {package}, which is not installed: pip install "ufm[{extra}]".')
+
+
+class UncertifiedError(UfmError):
+    """The best point that is known is not certified as the optimum; its objective is attained all the same."""
+
+    def __init__(self, value: float, text: str) -> None:
+        self.value = value
+        super().__init__(text)

@@ -73,8 +73,16 @@ class Optimum:
         weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
         seen = observables(self.product, self.H, self.b, targets.multiplicity, targets.columns, **weights)
         extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
-        extra["balance"] = certificate.balance
+        extra |= {"balance": certificate.balance, "penalty_gap": self._penalty_gap()}
         return labelled({**seen, **extra})
+
+    def _penalty_gap(self) -> float:
+        """The penalties of all factors less (p/2) Lam sum_i s_i^(2/p), the least that any factors of W H can have."""
+        problem, H = self.problem, self.H
+        weights = problem.targets.multiplicity if H.shape[1] != problem.N else 1.0
+        spent = float(problem.lam_H) * float(np.sum(weights * H**2))
+        spent += sum(float(lam) * float(np.sum(W**2)) for lam, W in zip(problem.lam_W, self.W, strict=True))
+        return spent / 2 - problem.p / 2 * problem.Lam * float(np.sum(self.singular_values ** (2 / problem.p)))
 
     def record(self) -> Record:
         """The observables of this optimum, with its value, bound and certificate, as a Record."""

@@ -81,6 +81,15 @@ _SCALINGS = (
     Scaling("andriopoulos2024", "1/(2M)|WH+b1'-Y|^2 + lH/(2M)|H|^2 + lW/2|W|^2", fit=_mean, W=_half, H=_mean, b=_half),
     Scaling("dang2023", "1/(2N)|W_M..W_1 H-Y|^2 + 1/2 sum_j lW_j|W_j|^2 + lH/2|H|^2", _mean, _half, _half, _half),
     Scaling(
+        "garrod2024",
+        "1/N sum CE + lam/2 (sum_l |W_l|^2 + |H|^2)",
+        fit=lambda K, N: 1 / N,
+        W=_half,
+        H=_half,
+        b=_half,
+        loss="cross_entropy",
+    ),
+    Scaling(
         "hong2023",
         "1/N sum CE + lW|W|^2 + lH|H|^2 + lb|b|^2",
         fit=lambda K, N: 1 / N,

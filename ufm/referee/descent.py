@@ -16,7 +16,7 @@ from ufm.metrics.state import labelled, observables
 from ufm.problem import Problem, gradient, objective
 from ufm.record import Record
 
-_STARTS = 12
+_STARTS = 8
 _OPTIONS = {"maxiter": 5000, "maxfun": 20000, "ftol": 1e-16, "gtol": 1e-11, "maxcor": 30}
 
 Parts = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray | None]

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from ufm.catalogue import Claim, Theorem
 from ufm.catalogue.claims import Oracle, Violation
-from ufm.errors import ProblemError, UfmError
+from ufm.errors import ProblemError, UfmError, UncertifiedError
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.problem import Problem
@@ -25,7 +25,7 @@ def optimum_oracle() -> Oracle:
     def oracle(problem: Problem) -> Record:
         optimum = solve(problem)
         if not optimum.status.is_global:
-            raise UfmError(f"no certified optimum for {problem!r}: {optimum.status.value}")
+            raise UncertifiedError(optimum.value, f"no certified optimum for {problem!r}: {optimum.status.value}")
         return optimum.record()
 
     return oracle

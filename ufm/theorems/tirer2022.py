@@ -149,6 +149,5 @@ THEOREMS = (
         problem=_two_layers,
         assumes=(BALANCED, NO_BIAS),
         scaling="tirer2022",
-        no_proof="The depth makes the problem nonconvex; its proof belongs to the deep linear model.",
     ),
 )
