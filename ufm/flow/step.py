@@ -55,11 +55,11 @@ class TableauStepper:
         for i in range(1, s):
             stage, at = _combined(weights, i, K, i + 1), t + h * self.abscissae[i]
             if bias_weights is None:
-                K[..., i + 1, :] = field(stage, at)
+                field(stage, at, out=K[..., i + 1, :])
             else:
                 b, z = _combined(bias_weights, i, K[..., :m], i + 1), h * self.diagonal[i]
                 z = z * field.bias_rate if alone else z[:, None] * field.bias_rate
-                K[..., i + 1, :] = field(stage, at, lambda rest, b=b, z=z: (b + z * rest) / (1 + z))
+                field(stage, at, lambda rest, b=b, z=z: (b + z * rest) / (1 + z), K[..., i + 1, :])
         error = _combined(weights, s + 1, K, s + 1)
         if self.tableau.first_same_as_last:
             return Step(stage, error, field.xp.asarray(K[..., s, :], copy=True), s - 1)
