@@ -74,7 +74,7 @@ class _Rows:
 
     def __init__(self, tasks: Sequence[Task], method: Tableau, same_targets: bool, max_steps: int) -> None:
         self.tasks, self.method, self.max_steps, self.control = tasks, method, max_steps, tasks[0].control
-        self.same_targets, self.saves = same_targets, any(task.saver.next_time < math.inf for task in tasks)
+        self.same_targets, self.saves = same_targets, any(s.times or s.capacity for s in (task.saver for task in tasks))
         self.runs: list[Run | None] = [None] * len(tasks)
         self.index = np.arange(len(tasks))  # which task a row is
         self.field, self.y = self._field(), tasks[0].field.xp.stack([task.y for task in tasks])

@@ -14,12 +14,13 @@ The right-hand side takes one flat vector, or a stack of them (one row a flow) w
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 
 from ufm.arrays import Array, Namespace, array_namespace, to_numpy, transposed
+from ufm.flow.kernel import Kernel, kernel_of
 from ufm.flow.within import Law, Scatter, unseen_gradient
 from ufm.losses import loss as find_loss
 from ufm.problem import Problem
@@ -93,12 +94,30 @@ class Field:
         flat = [b, *flat] if self.m else flat
         return self.xp.concat(flat if behind is None else [*flat, behind], axis=-1)
 
-    def __call__(self, y: Array, t: float = 0.0, settle: Callable[[Array], Array] | None = None) -> Array:
+    @cached_property
+    def kernel(self) -> Kernel | None:
+        """The same right-hand side in few calls, where there is one."""
+        return kernel_of(self)
+
+    def __call__(
+        self, y: Array, t: Any = 0.0, settle: Callable[[Array], Array] | None = None, out: Array | None = None
+    ) -> Array:
         """The right-hand side dy/dt at time t.
 
         With `settle` the bias in y is first replaced, in place, by settle(b*), where b* is the bias at which db/dt = 0
         for this W and H: db/dt = -bias_rate (b - b*), so an implicit or an exponential step of it is a scalar formula.
+        With `out` the slope is written there.
         """
+        if self.kernel is not None:
+            return self.kernel(y, t, settle, out)
+        slope = self.slope(y, t, settle)
+        if out is None:
+            return slope
+        out[...] = slope
+        return out
+
+    def slope(self, y: Array, t: Any, settle: Callable[[Array], Array] | None = None) -> Array:
+        """The right-hand side of any field on any backend."""
         b, W, Ht = self.unpack(y)
         above = [W[0]]
         for layer in W[1:]:

@@ -1,0 +1,128 @@
+"""The right-hand side of p = 2 and the squared loss for NumPy: few calls, no temporaries; one flow or a stack.
+
+With Z = [W; H'] (rows b left aside), E = W H' + b q' - A and c = -1/N the slope of Z is one product F Z of the block
+matrix
+    F = [[-lam_W, c E], [c E', -lam_H]],      where B = 0,
+    F = [[c W W' - lam_W, (A - b q')/N], [c E', -lam_H]] and dW += W e^(-2lt) D0/N,      where `Law` knows B,
+and db = bias_rate (b* - b). One small flow is bound by the number of calls, and takes it whole; large ones and stacks,
+bound by operations, leave out the blocks that are multiples of one.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ufm.flow.within import Law
+
+if TYPE_CHECKING:
+    from ufm.flow.field import Field
+
+WHOLE = 2**14  # numbers in Z up to which F Z is one product
+SQUARE = 3  # and rows of F, in units of those of W
+
+
+class Kernel:
+    """A call gives dy/dt as `Field` does, into `out` where it is given; b is replaced in y where `settle` is given."""
+
+    def __init__(self, field: "Field") -> None:
+        (m, d), (r, _) = field.shapes
+        lead, N, (A, q) = field.decay.shape[:-1], field.N, field.targets
+        self.m, self.d, self.rows, self.bias, self.end = m, d, m + r, field.m, field.seen
+        self.law = field.within if isinstance(field.within, Law) else None
+        self.rate, self.per_sample = field.bias_rate, 1.0 / N
+        self.At, self.q_column = np.ascontiguousarray(np.swapaxes(A, -1, -2)), np.swapaxes(np.atleast_2d(q), -1, -2)
+        self.whole = not lead and (m + r) * d <= WHOLE and m + r <= SQUARE * m
+        first, kind = (field.m, field.classifier.stop), field.decay.dtype
+        self.lam_W, self.lam_H = (field.decay[..., at, None, None] for at in first)
+        self.F = np.zeros((*lead, m + r if self.whole else m, m + r), dtype=kind)
+        self.decay = field.decay[..., self.bias : self.end] if lead else None  # as wide as the state: for stacks
+        self.eye = self.lam_W * np.eye(m)
+        if self.whole:
+            self.F[m:, m:] = -self.lam_H * np.eye(r)
+            self.F[:m, :m] = -self.eye
+        self.products = np.empty((*lead, m + r if self.law is not None else r, m), dtype=kind)
+        self.Et = np.empty((*lead, r, m), dtype=kind)
+        self.outer = np.empty((*lead, r, m), dtype=kind)
+        self.scaled = np.empty((*lead, (m + r) * d), dtype=kind)
+        if self.bias:
+            rate = self.rate if isinstance(self.rate, float) else self.rate[..., None]
+            self.to_rest = q / (N * rate)
+
+    def __call__(
+        self, y: np.ndarray, t: Any, settle: Callable[[Any], Any] | None = None, out: np.ndarray | None = None
+    ) -> np.ndarray:
+        """dy/dt at (y, t)."""
+        out = np.empty_like(y) if out is None else out
+        m, lead, Et = self.m, y.shape[:-1], self.Et
+        Z = y[..., self.bias : self.end].reshape((*lead, self.rows, self.d))
+        dZ = out[..., self.bias : self.end].reshape((*lead, self.rows, self.d))
+        W = Z[..., :m, :]
+        products = np.matmul(Z if self.law is not None else Z[..., m:, :], np.swapaxes(W, -1, -2), out=self.products)
+        HW = products if self.law is None else products[..., m:, :]
+        np.subtract(self.At, HW, out=Et)  # minus E', still without its bias
+        if self.bias:
+            self._move_bias(y, out, settle)
+        if self.whole:
+            lower = np.multiply(Et, self.per_sample, out=self.F[..., m:, :m])
+        else:
+            lower = np.multiply(Et, self.per_sample, out=Et)
+        upper = lower
+        if self.law is not None:
+            gram = np.multiply(products[..., :m, :], -self.per_sample, out=self.F[..., :m, :m])
+            if self.whole:
+                gram -= self.eye
+            HW *= self.per_sample
+            upper = np.add(HW, lower, out=HW)
+        if self.whole:
+            self.F[:m, m:] = upper.T
+            np.matmul(self.F, Z, out=dZ)
+        else:
+            self._in_parts(lower, upper, Z, dZ)
+            self._decay(y, out, Z, dZ)
+        if self.law is not None:
+            left = self.law.left(t)
+            left = left if isinstance(left, float) else left[:, None, None]
+            scale = self.law.eigenvalues * (left * self.per_sample)
+            dW = dZ[..., :m, :]
+            dW += np.multiply(W, scale, out=self.scaled[..., : m * self.d].reshape(W.shape))
+        return out
+
+    def _move_bias(self, y: np.ndarray, out: np.ndarray, settle: Callable[[Any], Any] | None) -> None:
+        """Put b into Et, and db/dt into out."""
+        q, Et = self.to_rest, self.Et
+        rest = np.matmul(q, Et) if q.ndim == 1 else np.matmul(q, Et)[..., 0, :]
+        b = y[..., : self.bias]
+        if settle is not None:
+            b[...] = settle(rest)
+        rest -= b
+        np.multiply(rest, self.rate, out=out[..., : self.bias])
+        np.multiply(self.q_column, b[..., None, :], out=self.outer)
+        np.subtract(Et, self.outer, out=Et)
+
+    def _in_parts(self, lower: np.ndarray, upper: np.ndarray, Z: np.ndarray, dZ: np.ndarray) -> None:
+        """The same product without its decay."""
+        m = self.m
+        np.matmul(lower, Z[..., :m, :], out=dZ[..., m:, :])
+        if self.law is None:
+            np.matmul(np.swapaxes(upper, -1, -2), Z[..., m:, :], out=dZ[..., :m, :])
+        else:
+            self.F[..., m:] = np.swapaxes(upper, -1, -2)
+            np.matmul(self.F, Z, out=dZ[..., :m, :])
+
+    def _decay(self, y: np.ndarray, out: np.ndarray, Z: np.ndarray, dZ: np.ndarray) -> None:
+        """Take lam_W W and lam_H H' away."""
+        if self.decay is not None:
+            slope = out[..., self.bias : self.end]
+            slope -= np.multiply(y[..., self.bias : self.end], self.decay, out=self.scaled)
+            return
+        scaled = self.scaled.reshape(Z.shape)
+        for rows, weight in ((slice(0, self.m), self.lam_W), (slice(self.m, None), self.lam_H)):
+            dZ[rows] -= np.multiply(Z[rows], weight, out=scaled[rows])
+
+
+def kernel_of(field: "Field") -> Kernel | None:
+    """The kernel of a field, or None where there is none for it."""
+    plain = field.held is None and field.cone is None and field.drive is None
+    simple = len(field.shapes) == 2 and field.quadratic and (field.within is None or isinstance(field.within, Law))
+    return Kernel(field) if plain and simple and isinstance(field.decay, np.ndarray) else None
