@@ -8,10 +8,11 @@ makes E u = 0 a constraint (theory: section 3).
 import math
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf  # pyright: ignore[reportAttributeAccessIssue]: made by f2py
 
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
-_LARGE = 64  # rows and columns from which a factorisation is cheaper than singular values
+_EPS = float(np.finfo(float).eps)
 
 
 def primal_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> float:
@@ -58,18 +59,16 @@ def _feasible(problem: ShrinkageProblem, E: np.ndarray) -> np.ndarray:
 
 
 def _norm(E: np.ndarray, threshold: float) -> float:
-    """||E||_op; for a large E that is feasible to round-off, an upper bound that a Cholesky factorisation proves.
+    """||E||_op; for an E that is feasible to round-off, an upper bound that a Cholesky factorisation proves.
 
     E E' <= bound^2 I is a matrix product and a factorisation, a fifth of the time of the singular values.
     """
-    if min(E.shape) >= _LARGE:
-        bound = threshold * (1 + 2 * max(E.shape) * float(np.finfo(float).eps))
-        excess = E @ E.T if E.shape[0] <= E.shape[1] else E.T @ E
-        np.negative(excess, out=excess)
-        excess.flat[:: excess.shape[0] + 1] += bound**2
-        try:
-            np.linalg.cholesky(excess)
-            return bound
-        except np.linalg.LinAlgError:
-            pass  # not feasible as it stands: its true norm says by how much
-    return float(np.linalg.svd(E, compute_uv=False)[0]) if E.size else 0.0
+    if E.size == 0:
+        return 0.0
+    bound = threshold * (1 + 2 * max(E.shape) * _EPS)
+    excess = E @ E.T if E.shape[0] <= E.shape[1] else E.T @ E
+    np.negative(excess, out=excess)
+    excess.flat[:: excess.shape[0] + 1] += bound**2
+    if dpotrf(excess, overwrite_a=True)[1] == 0:
+        return bound
+    return float(np.linalg.svd(E, compute_uv=False)[0])  # not feasible as it stands: its true norm says by how much

@@ -114,6 +114,7 @@ def solve_closed_form(problem: ShrinkageProblem) -> ShrinkageSolution | None:
 def mean_is_singular_direction(problem: ShrinkageProblem) -> bool:
     """Sigma_c ybar = 0, to round-off: the centred targets have no part along their mean."""
     A, mean = problem.A, problem.mean
-    size = float(np.linalg.norm(A) * np.linalg.norm(mean))  # the centred targets carry the round-off of A
-    along = mean @ A - float(mean @ mean) * problem.u
-    return float(np.linalg.norm(along)) <= 4 * np.finfo(float).eps * math.sqrt(problem.A.size) * size
+    square = float(mean @ mean)
+    size = math.sqrt(square * float(np.vdot(A, A)))  # the centred targets carry the round-off of A
+    along = mean @ A - square * problem.u
+    return math.sqrt(along @ along) <= 4 * np.finfo(float).eps * math.sqrt(A.size) * size

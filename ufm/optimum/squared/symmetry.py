@@ -14,7 +14,7 @@ from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 from ufm.problem import Problem, Reduction, reduce_problem
 from ufm.problem.targets import ClassTargets
 
-_LEAST_SAVED = 2  # a reduction pays where it at least halves the number of columns
+LEAST_SAVED = 2  # a reduction pays where it at least halves the number of columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Groups:
     @property
     def worthwhile(self) -> bool:
         """Whether the groups at least halve the problem."""
-        return self.member.size >= _LEAST_SAVED * self.G
+        return self.member.size >= LEAST_SAVED * self.G
 
     def between(self, threshold: float, lam_b: float) -> ShrinkageProblem:
         """The problem of the group means, in the orthonormal basis of normalised group indicators (G x G)."""
@@ -50,10 +50,15 @@ class Groups:
         return ShrinkageProblem(A, np.sqrt(self.number) * root, threshold, lam_b)
 
 
-def find_groups(problem: Problem) -> Groups | None:
-    """The groups of a problem whose codes are alpha I + beta 11', by name or by inspection (O(K^2)); else None."""
+def find_groups(problem: Problem, *, least_saved: float = 1.0) -> Groups | None:
+    """The groups of a problem whose codes are alpha I + beta 11', by name or by inspection (O(K^2)); else None.
+
+    least_saved: None as well where the groups are more than K over this.
+    """
     targets = problem.targets
     if not isinstance(targets, ClassTargets):
+        return None
+    if least_saved > 1 and least_saved * len(set(targets.counts.tolist())) > targets.K:
         return None
     exchangeable = targets.encoding.exchangeable
     if exchangeable is None:
