@@ -6,6 +6,8 @@ from .catalogue import Theorem as Theorem
 from .catalogue import catalogue as catalogue
 from .compare import Comparison as Comparison
 from .compare import compare as compare
+from .derivation.engine import OutOfReachError as OutOfReachError
+from .derivation.engine import derive as derive
 from .errors import ProblemError as ProblemError
 from .errors import UfmError as UfmError
 from .flow import Flow as Flow
@@ -36,5 +38,8 @@ from .record import stack as stack
 from .referee import Report as Report
 from .referee import Verdict as Verdict
 from .referee import check as check
+from .sweeping import SweepPlan as SweepPlan
+from .sweeping import load_plan as load_plan
+from .sweeping import sweep as sweep
 
 __version__: str

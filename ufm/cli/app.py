@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ufm.cli import catalogue, check, compare, doctor, figure, measure, predict, report, simulate, solve, train
+from ufm.cli import catalogue, check, compare, doctor, figure, measure, predict, report, simulate, solve, sweep, train
 from ufm.errors import UfmError
 
 app = typer.Typer(
@@ -26,7 +26,7 @@ app.command("derive")(catalogue.derive)
 app.command("check")(check.check)
 app.command("solve")(solve.solve)
 app.command("simulate")(simulate.simulate)
-app.command("sweep")(train.sweep)
+app.command("sweep")(sweep.sweep)
 app.command("train")(train.train)
 app.command("measure")(measure.measure)
 app.command("predict")(predict.predict)

@@ -1,4 +1,4 @@
-"""`ufm train` and `ufm sweep`: run a campaign's networks or flows and save the record."""
+"""`ufm train`: train a campaign's networks and save the record."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,18 +29,3 @@ def train(
         with progress_bars() as progress:
             record = run_networks(plan, chosen.images, progress)
         console().print(f"wrote {record.save(out / chosen.record)}", markup=False)
-
-
-def sweep(campaign: Name, out: Out = Path("results")) -> None:
-    """Run the gradient flows of a campaign and save their ends as one record.
-
-    Example: ufm sweep class_encoding --out results
-    """
-    from ufm.campaign import load_campaign
-    from ufm.referee.witnesses import run_flows
-
-    plan = load_campaign(campaign)
-    with progress_bars() as progress:
-        record = run_flows(plan, progress)
-    out.mkdir(parents=True, exist_ok=True)
-    console().print(f"wrote {record.save(out / plan.flows().record)}", markup=False)
