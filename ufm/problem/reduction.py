@@ -33,9 +33,9 @@ def reduce_problem(problem: Problem) -> Reduction:
     targets = problem.targets
     root = np.sqrt(targets.multiplicity)
     if isinstance(targets, ClassTargets) and targets.m + 1 >= targets.K:
-        basis = np.zeros((root.size, root.size))
+        A, basis = targets.codes * root, np.zeros((root.size, root.size))
         basis.flat[:: root.size + 1] = 1 / root
-        return Reduction(targets.codes * root, root, basis)
+        return Reduction(A, root, basis)
     # Row space of [1; Y] with the weights of the columns: its first basis vector is the mean direction.
     rows = np.vstack([np.ones(root.size), targets.columns]) * root
     Q, R = np.linalg.qr(rows.T)
