@@ -35,9 +35,9 @@ def build_axes(texts: list[str]) -> dict[str, Any]:
         if not equals:
             raise ProblemError("--over", text, "write it as lam_b=0.01:100:40, or lam_b=0,0.1,inf.")
         if ":" not in grid:
-            axes[field] = _numbers("--over", grid)
+            axes[field] = numbers("--over", grid)
             continue
-        parts = _numbers("--over", grid.replace(":", ","))
+        parts = numbers("--over", grid.replace(":", ","))
         if len(parts) != 3 or not 0 < parts[0] <= parts[1] < float("inf") or not 1 <= parts[2] == int(parts[2]):
             raise ProblemError("--over", text, "write the range as low:high:count with 0 < low <= high.")
         axes[field] = np.geomspace(parts[0], parts[1], int(parts[2])).tolist()
@@ -67,7 +67,7 @@ def build_problem(
     options = {"K": classes, **dict(_parameter(text) for text in parameters or [])}
     sizes = _integers("--counts", counts)
     total = sum(sizes) if len(sizes) > 1 else sizes[0] * classes
-    layers = _numbers("--lam-W", lam_W) if lam_W else []
+    layers = numbers("--lam-W", lam_W) if lam_W else []
     if t_rel is not None:
         layers, lam_H = [t_rel / classes], t_rel / total
     if not layers or lam_H is None:
@@ -90,11 +90,12 @@ def _parameter(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals:
         raise ProblemError("--with", text, "write it as name=value.")
-    number = _numbers("--with", value)[0]
+    number = numbers("--with", value)[0]
     return name, int(number) if number.is_integer() else number
 
 
-def _numbers(flag: str, text: str) -> list[float]:
+def numbers(flag: str, text: str) -> list[float]:
+    """Numbers with commas between them; ProblemError names the flag."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
