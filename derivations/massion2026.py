@@ -1,14 +1,18 @@
 """Why the claims on class encoding hold: the frames by our closed form, the rest from the gradients."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import sympy as sp
 
+from ufm import encodings
 from ufm.derivation import Derivation, Proof, SquaredNorm
-from ufm.derivation.load import prove
+from ufm.derivation.engine import derive
 from ufm.derivation.proof import equation
 from ufm.derivation.regimes import ABOVE, AT, BELOW, PLATEAU, u, u_0
-from ufm.symbols import K, N, d, lam_b, lam_H, m
+from ufm.problem import Problem, classes
+from ufm.symbols import K, N, d, lam_b, lam_H, lam_W, m, n
 
 W = sp.MatrixSymbol("W", m, d)
 H = sp.MatrixSymbol("H", d, N)
@@ -29,9 +33,13 @@ IN_BIAS = RESIDUAL * ONES_N / N + lam_b * b
 IN_FEATURES = W.T * RESIDUAL / N + lam_H * H
 
 
+def _one_hot(weight: Any) -> Derivation:
+    return derive(Problem(classes(encodings.one_hot(K), n), lam_W=lam_W, lam_H=lam_H, lam_b=weight))
+
+
 def etf_to_of() -> Derivation:
     """The cosine of the closed form goes from -1/(K-1) to 0 and never decreases."""
-    closed_form = prove("class_encoding:transition")
+    closed_form = _one_hot(lam_b)
     cosine = closed_form.formulae["cosine"]
     proof = Proof(
         "From simplex ETF to orthogonal frame",
@@ -43,7 +51,7 @@ def etf_to_of() -> Derivation:
     proof.section("The closed form")
     proof.uses(
         "closed form",
-        "The class-encoding theorem gives the cosine $\\kappa_b$ for every $\\lambda_b$, with the "
+        "From the loss, the engine derives the cosine $\\kappa_b$ for every $0 < \\lambda_b < \\infty$, with the "
         "threshold $\\lambda_b^{*}$.",
         closed_form,
     )
@@ -63,12 +71,11 @@ def etf_to_of() -> Derivation:
         "orthogonal frame", "and tends to that of an orthogonal frame.", cos, (lam_b, sp.oo), 0, (ABOVE, u, sp.oo)
     )
     proof.limit("simplex frame", "At the other end,", cos, (lam_b, 0), -1 / (K - 1), (PLATEAU, u_0, sp.oo))
-    proof.uses(
-        "endpoints",
-        "A free bias and no bias at all, which are not limits but problems of their own, have been proved there too: "
-        "an exact simplex ETF and an exact orthogonal frame.",
-        closed_form,
-    )
+    for name, end, frame in (("A free bias", 0.0, "simplex ETF"), ("No bias at all", math.inf, "orthogonal frame")):
+        sentence = f"{name} is no limit but a problem of its own: an exact {frame}."
+        proof.uses(f"endpoint, {frame}", sentence, _one_hot(end))
+        found = BELOW.resolve(_one_hot(end).formulae["cosine"])
+        proof.equal(f"cosine of the {frame}", "Its cosine is", found, -1 / (K - 1) if end == 0 else sp.S.Zero, BELOW)
     claims = {"cosine": "cosine = -1/(K-1) for lam_b <= lam_b*, increasing above, 0 in the limit and without a bias"}
     return proof.conclude({"cosine": cosine}, claims, (BELOW, AT, ABOVE))
 

@@ -1,7 +1,4 @@
-"""Why the squared loss shrinks singular values, for any targets, and why no other critical point is a local minimum.
-
-One identity again: the loss minus its minimum is a sum of squares, now along the singular directions of the targets.
-"""
+"""Why the squared loss shrinks singular values, for any targets, and why no other critical point is a local minimum."""
 
 from collections.abc import Callable
 from functools import partial
@@ -11,189 +8,29 @@ import sympy as sp
 
 from ufm.derivation import Derivation, Proof
 from ufm.derivation import SquaredNorm as norm2
-from ufm.derivation.directions import ABSENT, AT, DIRECTIONS, KEPT, LOST
-from ufm.derivation.proof import equation
+from ufm.derivation.engine import derive
 from ufm.derivation.regimes import gamma
-from ufm.symbols import Y_CENTRED, Y_MEAN, N, SoftThreshold, Total, Y, d, lam_b, lam_H, lam_W, m, sigma, sigma_c, tau
+from ufm.problem import Problem, samples
+from ufm.symbols import N, Y, d, lam_b, lam_H, lam_W, m, tau
 
 c = sp.Symbol("c", positive=True)
 L = sp.Symbol("L")
-j, i = sp.symbols("j i", integer=True, positive=True)  # directions kept, and the others
 
 W = sp.MatrixSymbol("W", m, d)
 H = sp.MatrixSymbol("H", d, N)
 b = sp.MatrixSymbol("b", m, 1)
-ybar = sp.MatrixSymbol("ybar", m, 1)
 ONES = sp.MatrixSymbol("𝟏_N", N, 1)
-U_1, U_2 = sp.MatrixSymbol("U_1", m, j), sp.MatrixSymbol("U_2", m, i)
-S_1, S_2 = sp.MatrixSymbol("S_1", j, j), sp.MatrixSymbol("S_2", i, i)
-V_1, V_2 = sp.MatrixSymbol("V_1", N, j), sp.MatrixSymbol("V_2", N, i)
-T = sp.MatrixSymbol("T", i, i)
-G = sp.MatrixSymbol("G", j, j)
-O = sp.MatrixSymbol("O", d, j)
-X = sp.MatrixSymbol("X", m, N)
 E = sp.MatrixSymbol("E", m, N)
-Z_FIT = sp.MatrixSymbol("Z_1", m, N)
-Z_FEATURES = sp.MatrixSymbol("Z_2", d, N)
-Z_LOST = sp.MatrixSymbol("Z_3", i, d)
-Z_REST = sp.MatrixSymbol("Z_4", m, d)
-
-KEPT_PART = S_1 - tau * sp.Identity(j)
-
-
-def _loss(free_bias: bool) -> Any:
-    fit = W * H + b * ONES.T - Y if free_bias else W * H - Y
-    return norm2(fit) / (2 * N) + (lam_W * norm2(W) + lam_H * norm2(H)) / 2
-
-
-def _setting(proof: Proof, free_bias: bool) -> None:
-    proof.section("The loss")
-    proof.define("loss", "The loss of the unconstrained-features model, for any targets $Y$:", L, _loss(free_bias))
-    proof.define("mean weight", "With the mean weight", c, sp.sqrt(lam_W * lam_H))
-    proof.define("aspect", "the aspect", gamma, (lam_W / lam_H) ** sp.Rational(1, 4))
-    proof.define("shrinkage", "and the shrinkage", tau, N * c)
-    targets = "the centred targets $Y - \\bar y \\mathbf{1}'$" if free_bias else "the targets"
-    split = U_1 * S_1 * V_1.T + U_2 * S_2 * V_2.T
-    given: dict[Any, Any] = {Y: split + ybar * ONES.T if free_bias else split}
-    given |= {U.T * U: sp.Identity(size) for U, size in ((U_1, j), (U_2, i), (V_1, j), (V_2, i))}
-    given |= {U_1.T * U_2: sp.ZeroMatrix(j, i), V_1.T * V_2: sp.ZeroMatrix(j, i)}
-    if free_bias:
-        given |= {V_1.T * ONES: sp.ZeroMatrix(j, 1), V_2.T * ONES: sp.ZeroMatrix(i, 1)}
-        given |= {ONES.T * ONES: N * sp.Identity(1)}
-    proof.given(
-        "singular value decomposition",
-        f"Split the singular value decomposition of {targets}: $S_1$ holds the singular values above $\\tau$, $S_2$ "
-        "all others.",
-        given,
-    )
-    proof.given(
-        "the others",
-        "As none of the others exceeds $\\tau$, there is a $T$ with",
-        {T * T.T: tau**2 * sp.Identity(i) - S_2 * S_2.T},
-    )
-    proof.define(
-        "shrunk targets", "Let $X$ be the targets with their singular values shrunk,", X, U_1 * KEPT_PART * V_1.T
-    )
-    proof.define("residual", "and $E$ what is left of them,", E, tau * U_1 * V_1.T + U_2 * S_2 * V_2.T)
-    rest = Y - ybar * ONES.T if free_bias else Y
-    proof.identity("the parts", "so that", (X + E, rest))
-
-
-def _optimum(proof: Proof, free_bias: bool) -> None:
-    """Minimum, attainment, and what every minimiser has."""
-    proof.section("The global minimum")
-    minimum = tau * sp.Trace(S_1) - j * tau**2 / 2 + norm2(S_2) / 2
-    rest = sp.Identity(m) - U_1 * U_1.T - U_2 * U_2.T
-    residual = (W * H + b * ONES.T - ybar * ONES.T - X) if free_bias else (W * H - X)
-    vanishing = proof.squares(
-        "sum of squares",
-        "For all factors, of any width, the loss is a constant plus squares. The constant is a lower bound.",
-        N * L,
-        minimum,
-        [
-            (sp.Rational(1, 2), residual),
-            (N * lam_H / 2, H - W.T * E / (N * lam_H)),
-            (1 / (2 * N * lam_H), T.T * U_2.T * W),
-            (tau**2 / (2 * N * lam_H), rest * W),
-        ],
-    )
-    proof.given(
-        "factors",
-        "As the kept singular values exceed $\\tau$, and if the width is at least their number, there are $G$ and $O$ "
-        "with",
-        {G * G.T: KEPT_PART, O.T * O: sp.Identity(j)},
-    )
-    proof.identity(
-        "attained",
-        "Balanced factors of $X$ attain the bound, so it is the global minimum.",
-        (N * L, minimum),
-        where={W: U_1 * G * O.T / gamma, H: gamma * O * G.T * V_1.T, b: ybar},
-    )
-    zero = dict(zip((Z_FIT, Z_FEATURES, Z_LOST, Z_REST), vanishing, strict=True))
-    fit: Any = 2 * Z_FIT
-    proof.section("Every global minimum")
-    if free_bias:
-        centring = (2 * Z_FIT * ONES - 2 / (N * lam_H) * W * Z_FEATURES * ONES) / N
-        proof.follows(
-            "the bias", "There all squares vanish. Hence the bias is the mean target,", b, ybar, zero, centring
-        )
-        fit = fit - centring * ONES.T
-    proof.follows("the product", "the product is $X$, the soft-thresholded targets,", W * H, X, zero, fit)
-    proof.follows(
-        "the features",
-        "and the Gram matrices are fixed even where the factors are free to rotate:",
-        H.T * H,
-        gamma**2 * V_1 * KEPT_PART * V_1.T,
-        zero,
-        2 / (N * lam_H) * Z_FEATURES.T * H + E.T * fit / (N * lam_H),
-    )
-    others = 2 * N * lam_H / tau**2 * W * (Z_LOST.T * T.T * U_2.T + Z_REST.T)
-    proof.follows(
-        "the classifier",
-        "and",
-        W * W.T,
-        U_1 * KEPT_PART * U_1.T / gamma**2,
-        zero,
-        (N * lam_H * fit - 2 * W * Z_FEATURES) * E.T / tau**2 + others,
-    )
-
-
-def _per_direction(proof: Proof, letter: Any) -> tuple[Any, Any]:
-    """(s_i, the direction's part of N times the minimum) in its singular value."""
-    proof.section("Direction by direction")
-    shrunk = proof.closed_form(
-        "singular value",
-        "The singular value of the product on a direction is",
-        sp.Max(0, letter - tau),
-        {KEPT: letter - tau, AT: sp.S.Zero, LOST: sp.S.Zero, ABSENT: sp.S.Zero},
-    )
-    lost = letter**2 / 2
-    part = proof.closed_form(
-        "its part of the minimum",
-        "and its part of $N$ times the minimum",
-        sp.Piecewise((tau * letter - tau**2 / 2, letter > tau), (lost, True)),
-        {KEPT: tau * letter - tau**2 / 2, AT: lost, LOST: lost, ABSENT: lost},
-    )
-    return shrunk, part
 
 
 def no_bias() -> Derivation:
     """No bias, any targets: the optimum is the soft-thresholded target matrix."""
-    proof = Proof(
-        "Shrinkage without a bias",
-        "Squared loss, no bias, any targets, a width of at least the number of singular values of $Y$ above $\\tau$: "
-        "every global minimiser has the product $U [S - \\tau]_+ V'$.",
-    )
-    _setting(proof, False)
-    _optimum(proof, False)
-    shrunk, part = _per_direction(proof, sigma)
-    threshold = N * sp.sqrt(lam_W * lam_H)
-    formulae = {
-        "singular_values": shrunk,
-        "value": Total(part) / N,
-        "logits": SoftThreshold(Y, threshold),
-    }
-    return proof.conclude(formulae, {"uniqueness": "W H, H'H and WW' are those of every minimiser"}, DIRECTIONS)
+    return derive(Problem(samples(Y), lam_W=lam_W, lam_H=lam_H))
 
 
 def free_bias() -> Derivation:
     """A free bias, any targets: the bias is the mean target, the rest is the soft-thresholded centred target matrix."""
-    proof = Proof(
-        "Shrinkage with a free bias",
-        "Squared loss, a free bias, any targets, a width of at least the number of singular values of the centred "
-        "targets above $\\tau$: every global minimiser has $b = \\bar y$ and the product $U [S - \\tau]_+ V'$ of the "
-        "centred targets.",
-    )
-    _setting(proof, True)
-    _optimum(proof, True)
-    shrunk, part = _per_direction(proof, sigma_c)
-    threshold = N * sp.sqrt(lam_W * lam_H)
-    formulae = {
-        "singular_values_centred": shrunk,
-        "value": Total(part) / N,
-        "logits": Y_MEAN + SoftThreshold(Y_CENTRED, threshold),
-    }
-    return proof.conclude(formulae, {"bias_gap": equation(b, ybar)}, DIRECTIONS)
+    return derive(Problem(samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=0))
 
 
 _BIAS = {

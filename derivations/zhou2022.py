@@ -2,30 +2,31 @@
 
 from collections.abc import Callable
 
-import sympy as sp
-
+from ufm import encodings
 from ufm.derivation import Derivation, Proof
-from ufm.derivation.directions import ABSENT, AT, DIRECTIONS, KEPT, LOST
+from ufm.derivation.engine import derive
 from ufm.derivation.load import prove
 from ufm.derivation.regimes import BALANCED_ONE_HOT
-from ufm.symbols import N, lam_H, lam_W, sigma
+from ufm.problem import Problem, classes, samples
+from ufm.symbols import K, Y, lam_b, lam_H, lam_W, n
 
 
 def frames() -> Derivation:
-    """Both ends of the class-encoding theorem."""
+    """Both ends of the transition from a simplex ETF to an orthogonal frame."""
     return prove("massion2026:etf_to_of")
 
 
 def strict_saddles() -> Derivation:
     """The global value, and that no other critical point is a local minimum."""
-    closed_form = prove("class_encoding:transition")
+    one_hot = classes(encodings.one_hot(K), n)
+    closed_form = derive(Problem(one_hot, lam_W=lam_W, lam_H=lam_H, lam_b=lam_b))
     landscapes = {kind: prove(f"shrinkage:strict_saddles_{kind}") for kind in ("penalised", "free", "none")}
     proof = Proof(
         "Strict saddles",
         "Balanced one-hot targets, any $\\lambda_b$, width at least $K$: a critical point has the global value or is a "
         "strict saddle.",
     )
-    proof.uses("value", "The class-encoding theorem gives the global value for every $\\lambda_b$;", closed_form)
+    proof.uses("value", "The engine derives the global value for every $\\lambda_b$;", closed_form)
     for kind, landscape in landscapes.items():
         sentence = f"for any targets, any other critical point is a strict saddle (bias: {kind})."
         proof.uses(f"landscape, bias {kind}", sentence, landscape)
@@ -33,19 +34,8 @@ def strict_saddles() -> Derivation:
 
 
 def product() -> Derivation:
-    """Shrinkage of any targets, in the weights of the objective without 1/N."""
-    general = prove("shrinkage:no_bias")
-    proof = Proof("The product", "Any targets, no bias: $W H = U [S - \\tau]_+ V'$ with $\\tau = N c$.")
-    proof.uses("shrinkage", "The theorem on shrinkage without a bias is the statement;", general)
-    shrunk, threshold = general.formulae["singular_values"], N * sp.sqrt(lam_W * lam_H)
-    zero = sp.S.Zero
-    closed = proof.closed_form(
-        "singular values",
-        "$\\tau = N \\sqrt{\\lambda_W \\lambda_H}$ in our weights,",
-        sp.Max(0, sigma - threshold),
-        {KEPT: shrunk, AT: zero, LOST: zero, ABSENT: zero},
-    )
-    return proof.conclude({"singular_values": closed, "logits": general.formulae["logits"]}, {}, DIRECTIONS)
+    """Shrinkage of any targets; the referee puts in the weights of the objective without 1/N."""
+    return derive(Problem(samples(Y), lam_W=lam_W, lam_H=lam_H))
 
 
 PROOFS: dict[str, Callable[[], Derivation]] = {

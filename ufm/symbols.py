@@ -35,6 +35,7 @@ delta_kl = sp.Symbol("delta_kl", integer=True, nonnegative=True)
 # one number a direction i = 1..m of the target space, descending
 sigma = sp.Symbol("sigma_i", nonnegative=True)  # singular values of Y
 sigma_c = sp.Symbol("sigma^c_i", nonnegative=True)  # of Y - ybar 1'
+sigma_0 = sp.Symbol("sigma_0", nonnegative=True)  # of the mean direction, sqrt(N) |ybar|, where it is one
 cov = sp.Symbol("lambda_i", nonnegative=True)  # eigenvalues of the target covariance Sigma: (sigma^c_i)^2/N
 
 # matrices, over all N samples
@@ -114,6 +115,7 @@ VALUES: Mapping[str, Callable[[Problem], Any]] = {
     "delta_kl": lambda problem: np.eye(problem.K),
     "sigma_i": lambda problem: _singular_values(problem, problem.targets.columns),
     "sigma^c_i": lambda problem: _singular_values(problem, _centred(problem)),
+    "sigma_0": lambda problem: float(np.sqrt(problem.N) * np.linalg.norm(problem.targets.mean)),
     "lambda_i": lambda problem: _singular_values(problem, _centred(problem)) ** 2 / problem.N,
     "Y": lambda problem: problem.targets.matrix(),
     "Y_c": lambda problem: problem.targets.matrix() - problem.targets.mean[:, None],

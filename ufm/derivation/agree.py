@@ -11,7 +11,7 @@ from typing import Any
 import sympy as sp
 
 from ufm.derivation.regimes import BALANCED_ONE_HOT, EVERYWHERE, Regime
-from ufm.derivation.signs import Sign, sign_of, vanishes
+from ufm.derivation.signs import same
 from ufm.derivation.words import words
 from ufm.symbols import SoftThreshold, Total, cov, m, sigma, sigma_c
 
@@ -113,11 +113,7 @@ def _equal_in(regime: Regime, stated: Any, derived: Any) -> bool:
         return True
     if not (left.is_finite is not False and right.is_finite is not False) or (left - right).has(sp.nan, sp.zoo):
         return False
-    if vanishes(left - right):
-        return True
-    # roots of sums do not cancel as they stand; two non-negative numbers are equal if their squares are
-    known = {Sign.POSITIVE, Sign.NONNEGATIVE, Sign.ZERO}
-    return sign_of(left) in known and sign_of(right) in known and vanishes(left**2 - right**2)
+    return same(left, right)
 
 
 def _points(regime: Regime) -> Iterator[dict[Any, Any]]:

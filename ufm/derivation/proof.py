@@ -15,7 +15,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 from ufm.derivation.derivation import Derivation, How, Step
 from ufm.derivation.lemma import Lemma
 from ufm.derivation.regimes import EVERYWHERE, Regime
-from ufm.derivation.signs import Sign, cancelled, sign_of, vanishes
+from ufm.derivation.signs import Sign, cancelled, same, sign_of, vanishes
 from ufm.derivation.words import (
     NO_RULES,
     Listed,
@@ -49,6 +49,7 @@ class Proof:
         self.statement = statement
         self._steps: list[Step] = []
         self._section = ""
+        self._carried: tuple[Step, ...] = ()
         self._meaning: dict[Any, Any] = {}
         self._equations: dict[Any, Any] = {}
         self._rules = NO_RULES
@@ -73,6 +74,14 @@ class Proof:
         self._rules = Rules.of(self._equations)
         claims = [equation(left, right) for left, right in equations.items()] if shown else []
         self._record(name, sentence, claims, True, "definition", "")
+
+    def meaning(self, letter: Any) -> Any:
+        """What a defined letter stands for, in the parameters alone."""
+        return self._meaning[letter]
+
+    def carry(self, derivation: Derivation) -> None:
+        """Take over the steps of a proof that this one goes on from; its letters may be introduced again."""
+        self._carried += derivation.steps
 
     def full(self, expr: Any) -> Any:
         """The expression with every defined letter replaced by its meaning."""
@@ -190,7 +199,7 @@ class Proof:
         for regime, piece in pieces.items():
             found, wanted = regime.resolve(formula_in_full), regime.at(self.full(piece))
             both_undefined = found is sp.nan and wanted is sp.nan
-            ok = ok and (both_undefined or (found is not None and vanishes(found - wanted)))
+            ok = ok and (both_undefined or (found is not None and same(found, wanted)))
         self._record(name, sentence, [equation(sp.Symbol(name), formula)], ok, "sympy", "a regime disagrees")
         return formula_in_full
 
@@ -213,7 +222,7 @@ class Proof:
         return Derivation(
             self.title,
             self.statement,
-            tuple(self._steps),
+            (*self._carried, *self._steps),
             MappingProxyType(dict(formulae or {})),
             MappingProxyType(dict(claims or {})),
             regimes,
@@ -249,7 +258,7 @@ class Proof:
         reason: str,
         lemmas: tuple[Lemma, ...] = (),
     ) -> None:
-        if any(step.name == name for step in self._steps):
+        if any(step.name == name for step in (*self._carried, *self._steps)):
             raise ValueError(f"two steps are called {name!r}; a failing step could not be told from the other")
         outcome: How = how if ok else "refused"
         why = _WHY.get(how, "") if ok else reason

@@ -118,27 +118,28 @@ v = sp.Symbol("v", positive=True)
 t = sp.Symbol("t", positive=True)
 
 
-def _balanced(t_rel: Any, bias: Any) -> Mapping[Any, Any]:
-    size = kappa + 2
+def balanced(t_rel: Any, bias: Any, classes: Any = kappa + 2, code: Any = sp.S.One) -> Mapping[Any, Any]:
+    """Slack of equal classes: relative regularisation, lam_b, K, and the size |alpha| of their codes."""
+    weight = code * t_rel / (classes * r)
     return MappingProxyType(
         {
-            K: size,
+            K: classes,
             n: r**2,
-            N: size * r**2,
-            lam_W: gamma**2 * t_rel / (size * r),
-            lam_H: t_rel / (gamma**2 * size * r),
+            N: classes * r**2,
+            lam_W: gamma**2 * weight,
+            lam_H: weight / gamma**2,
             lam_b: bias,
         }
     )
 
 
 # every choice of K >= 2, n, lam_W, lam_H, lam_b > 0 is one choice of kappa, r, gamma, t, u and the other way round
-EVERYWHERE = Regime("any weights", r"K \ge 2", _balanced(t, u))
-BELOW = Regime("below", r"t_{rel} < 1,\ \lambda_b < \lambda_b^{*}", _balanced(1 / (1 + v), 1 / (v * (1 + u))))
-AT = Regime("at", r"t_{rel} < 1,\ \lambda_b = \lambda_b^{*}", _balanced(1 / (1 + v), 1 / v))
-ABOVE = Regime("above", r"t_{rel} < 1,\ \lambda_b > \lambda_b^{*}", _balanced(1 / (1 + v), (1 + u) / v))
-CRITICAL = Regime("critical", r"t_{rel} = 1", _balanced(sp.S.One, u))
-LOST = Regime("lost", r"t_{rel} > 1", _balanced(1 + v, u))
+EVERYWHERE = Regime("any weights", r"K \ge 2", balanced(t, u))
+BELOW = Regime("below", r"t_{rel} < 1,\ \lambda_b < \lambda_b^{*}", balanced(1 / (1 + v), 1 / (v * (1 + u))))
+AT = Regime("at", r"t_{rel} < 1,\ \lambda_b = \lambda_b^{*}", balanced(1 / (1 + v), 1 / v))
+ABOVE = Regime("above", r"t_{rel} < 1,\ \lambda_b > \lambda_b^{*}", balanced(1 / (1 + v), (1 + u) / v))
+CRITICAL = Regime("critical", r"t_{rel} = 1", balanced(sp.S.One, u))
+LOST = Regime("lost", r"t_{rel} > 1", balanced(1 + v, u))
 
 # disjoint, and together all of K >= 2, n > 0, lam_W, lam_H, lam_b > 0
 BALANCED_ONE_HOT = (BELOW, AT, ABOVE, CRITICAL, LOST)
@@ -146,5 +147,5 @@ BALANCED_ONE_HOT = (BELOW, AT, ABOVE, CRITICAL, LOST)
 # the same pieces with their boundaries, as a proof takes them
 u_0 = sp.Symbol("u_0", nonnegative=True)
 v_0 = sp.Symbol("v_0", nonnegative=True)
-PLATEAU = Regime("plateau", r"t_{rel} < 1,\ \lambda_b \le \lambda_b^{*}", _balanced(1 / (1 + v), 1 / (v * (1 + u_0))))
-ZERO = Regime("zero", r"t_{rel} \ge 1", _balanced(1 + v_0, u))
+PLATEAU = Regime("plateau", r"t_{rel} < 1,\ \lambda_b \le \lambda_b^{*}", balanced(1 / (1 + v), 1 / (v * (1 + u_0))))
+ZERO = Regime("zero", r"t_{rel} \ge 1", balanced(1 + v_0, u))

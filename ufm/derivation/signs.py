@@ -126,3 +126,14 @@ def sign_of(expr: Any, slack: Mapping[Any, Any] | None = None) -> Sign:
             return Sign.UNKNOWN
         out = _product(out, inner)
     return out
+
+
+def same(left: Any, right: Any) -> bool:
+    """Are two numbers equal? Their difference cancels, or both are not negative and their squares are equal.
+
+    Roots of sums do not cancel as they stand. True is a proof; False only says that none was found.
+    """
+    if vanishes(left - right):
+        return True
+    known = {Sign.POSITIVE, Sign.NONNEGATIVE, Sign.ZERO}
+    return sign_of(left) in known and sign_of(right) in known and vanishes(left**2 - right**2)

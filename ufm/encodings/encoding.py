@@ -39,6 +39,8 @@ class Encoding:
     def _exchangeable_codes(self) -> np.ndarray:
         if self.exchangeable is None:
             raise ProblemError("table", None, "give the codes, or exchangeable = (alpha, beta) with their shape.")
+        if getattr(self.shape[1], "free_symbols", None):
+            raise ProblemError("K", self.shape[1], "this is a letter: ufm.derive reads it; for numbers, put one in.")
         if self.shape[0] * self.shape[1] > _LARGEST:
             raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
         alpha, beta = self.exchangeable
@@ -49,7 +51,11 @@ class Encoding:
 
 
 def positive_integer(value: Any, field_name: str, least: int = 1) -> int:
-    """`value` as an int of at least `least`, or a ProblemError that says so."""
+    """`value` as an int of at least `least`, or a ProblemError that says so; a SymPy letter stays what it is."""
+    if getattr(value, "free_symbols", None):
+        if value.is_integer is False or value.is_positive is False:
+            raise ProblemError(field_name, value, f"give a letter for integers of at least {least}.")
+        return value
     if isinstance(value, bool) or not float(value).is_integer() or value < least:
         raise ProblemError(field_name, value, f"give an integer of at least {least}.")
     return int(value)

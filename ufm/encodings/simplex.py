@@ -1,5 +1,7 @@
 """Simplex codes."""
 
+from typing import Any
+
 import numpy as np
 
 from ufm.encodings.encoding import Encoding, positive_integer
@@ -8,9 +10,18 @@ from ufm.encodings.encoding import Encoding, positive_integer
 def simplex(K: int) -> Encoding:
     """Unit vectors with all cosines -1/(K-1), in their own K-1 dimensions (K-1 x K); their mean is the origin."""
     K = positive_integer(K, "K", least=2)
+    if not isinstance(K, int):  # a letter: the same codes up to a rotation, in K dimensions
+        radius = (K / (K - 1)) ** _half()
+        return Encoding("simplex", None, {"K": K}, (K, K), exchangeable=(radius, -radius / K))
     # Helmert rows: an orthonormal basis of the space orthogonal to the all-ones vector.
     helmert = np.zeros((K - 1, K))
     for j in range(1, K):
         helmert[j - 1, :j], helmert[j - 1, j] = 1, -j
         helmert[j - 1] /= np.sqrt(j * (j + 1))
     return Encoding("simplex", np.sqrt(K / (K - 1)) * helmert, {"K": K})
+
+
+def _half() -> Any:
+    from sympy import Rational
+
+    return Rational(1, 2)

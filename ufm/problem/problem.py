@@ -14,6 +14,7 @@ from ufm.constraints import Constraint, Facts
 from ufm.errors import ProblemError
 from ufm.losses import RescaledMSE
 from ufm.losses import loss as find_loss
+from ufm.problem.symbolic import SymbolicTargets, in_letters
 from ufm.problem.targets import ClassTargets, SampleTargets, Targets, is_number, targets_from_dict
 
 Weight = Any  # a real number, or a SymPy number or expression
@@ -43,7 +44,7 @@ class Problem:
     constraint: Constraint | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.targets, ClassTargets | SampleTargets):
+        if not isinstance(self.targets, ClassTargets | SampleTargets | SymbolicTargets):
             raise ProblemError("targets", self.targets, "make them with ufm.classes(codes, counts) or ufm.samples(Y).")
         weights = tuple(self.lam_W) if isinstance(self.lam_W, tuple | list) else (self.lam_W,)
         if not weights:
@@ -119,8 +120,8 @@ class Problem:
 
     @property
     def is_symbolic(self) -> bool:
-        """Whether some weight is a SymPy expression with free symbols."""
-        return any(getattr(w, "free_symbols", None) for w in (*self.lam_W, self.lam_H, self.lam_b))
+        """Whether the targets or some weight hold SymPy letters."""
+        return isinstance(self.targets, SymbolicTargets) or any(map(in_letters, (*self.lam_W, self.lam_H, self.lam_b)))
 
     def replace(self, **changes: Any) -> "Problem":
         """The same problem with some fields changed."""

@@ -3,13 +3,14 @@
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from ufm import encodings
 from ufm.encodings import Encoding
 from ufm.errors import ProblemError
+from ufm.problem.symbolic import SymbolicClasses, SymbolicSamples, in_letters
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,22 +124,30 @@ class SampleTargets:
         return f"samples(m={self.m}, N={self.N})"
 
 
-Targets = ClassTargets | SampleTargets
+Targets = ClassTargets | SampleTargets | SymbolicClasses | SymbolicSamples
 
 
+@overload
 def classes(
     codes: Encoding | np.ndarray | Sequence[Sequence[float]], counts: int | Sequence[int] | np.ndarray
-) -> ClassTargets:
+) -> ClassTargets: ...
+@overload
+def classes(codes: Any, counts: Any) -> Any: ...
+def classes(codes: Any, counts: Any) -> Any:
     """Targets of a classification problem.
 
     codes: an encoding of `ufm.encodings`, or any m x K matrix with one column a class; counts: samples per class, one
     integer for all or K of them. Raises ProblemError for anything that is not finite, not a matrix, or not a count.
+    With a SymPy letter for K or for a size these are targets for `ufm.derive`.
     """
     if not isinstance(codes, Encoding):
         codes = Encoding("custom", _finite_matrix(codes, "codes", "m x K, one column a class"))
-    elif codes.exchangeable is None and not np.all(np.isfinite(codes.codes)):
+    elif not in_letters(codes.shape[1]) and codes.exchangeable is None and not np.all(np.isfinite(codes.codes)):
         raise ProblemError("codes", codes.codes, "every code must be a finite number.")
     K = codes.shape[1]
+    several = isinstance(counts, Sequence | np.ndarray) and np.ndim(counts) > 0  # pyright: ignore
+    if in_letters(K) or any(in_letters(n) for n in (counts if several else [counts])):
+        return _classes_in_letters(codes, K, tuple(counts) if several else counts)
     sizes = np.asarray(counts)
     if sizes.ndim == 0:
         sizes = np.full(K, sizes)
@@ -156,8 +165,29 @@ def classes(
     return ClassTargets(codes, sizes)
 
 
-def samples(Y: np.ndarray | Sequence[Sequence[float]]) -> SampleTargets:
-    """Targets of a regression problem: Y is m x N, one column a sample. Raises ProblemError unless finite and 2-D."""
+def _classes_in_letters(codes: Encoding, K: Any, counts: Any) -> SymbolicClasses:
+    if isinstance(counts, tuple) and (in_letters(K) or len(counts) != K):
+        raise ProblemError("counts", counts, f"give one size for all {K} classes, or one for each.")
+    for size in counts if isinstance(counts, tuple) else (counts,):
+        if in_letters(size):
+            if size.is_positive is False or size.is_integer is False:
+                raise ProblemError("counts", size, "class sizes are positive integers; so is a letter for one.")
+        elif not is_number(size) or size != int(size) or size < 1:
+            raise ProblemError("counts", size, "class sizes are positive integers, or letters for them.")
+    return SymbolicClasses(codes, counts)
+
+
+@overload
+def samples(Y: np.ndarray | Sequence[Sequence[float]]) -> SampleTargets: ...
+@overload
+def samples(Y: Any) -> Any: ...
+def samples(Y: Any) -> Any:
+    """Targets of a regression problem: Y is m x N, one column a sample. Raises ProblemError unless finite and 2-D.
+
+    A SymPy MatrixSymbol makes targets for `ufm.derive`.
+    """
+    if hasattr(Y, "free_symbols") and hasattr(Y, "shape"):
+        return SymbolicSamples(Y)
     matrix = _finite_matrix(Y, "Y", "m x N, one column a sample")
     matrix.flags.writeable = False
     return SampleTargets(matrix)

@@ -1,0 +1,170 @@
+"""The derivation engine: closed forms from problems in letters, equal to certified optima, or a refusal."""
+
+import ast
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+
+import ufm
+from ufm.derivation.engine import shallow
+from ufm.derivation.engine.shallow import shrinkage
+from ufm.share import locate
+from ufm.symbols import K, N, Y, delta_kl, lam_b, lam_H, lam_W, n, n_k
+
+ENCODINGS = ("one_hot", "simplex", "one_vs_rest")
+
+
+def equal_classes(encoding: str, bias: Any, classes: Any = K, size: Any = n, weights: Any = (lam_W, lam_H)):
+    codes = getattr(ufm.encodings, encoding)(classes)
+    return ufm.Problem(ufm.classes(codes, size), lam_W=weights[0], lam_H=weights[1], lam_b=bias)
+
+
+SYMBOLIC = {
+    "one-hot, no bias": equal_classes("one_hot", math.inf),
+    "one-hot, free bias": equal_classes("one_hot", 0),
+    "simplex, free bias": equal_classes("simplex", 0),
+    "simplex, penalised": equal_classes("simplex", lam_b),
+    "+-1, free bias": equal_classes("one_vs_rest", 0),
+    "unequal one-hot": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n_k), lam_W=lam_W, lam_H=lam_H),
+    "regression, no bias": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H),
+    "regression, free bias": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=0),
+}
+SLOW = {
+    "one-hot, penalised": equal_classes("one_hot", lam_b),
+    "+-1, no bias": equal_classes("one_vs_rest", math.inf),
+    "+-1, penalised": equal_classes("one_vs_rest", lam_b),
+}
+STEPS = ("Reduce", "Decouple", "Stationarity", "Regimes", "Second order", "Certificate", "Geometry")
+
+
+def whole(problem: ufm.Problem) -> None:
+    derivation = ufm.derive(problem)
+    assert derivation.failed == ()
+    assert derivation.verdict == "proved"
+    sections = [step.section for step in derivation.steps]
+    for name in STEPS:
+        assert any(section.startswith(name) for section in sections), name
+    latex, text = derivation.latex(), derivation.text()
+    assert latex.count("{") == latex.count("}")
+    assert latex.isascii()
+    assert "$" not in text
+    assert derivation.markdown().count("$") % 2 == 0
+
+
+@pytest.mark.parametrize("name", SYMBOLIC)
+def test_every_step_from_the_loss_to_the_closed_form_is_verified(name):
+    whole(SYMBOLIC[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SLOW)
+def test_every_step_is_verified_where_more_regimes_are(name):
+    whole(SLOW[name])
+
+
+POINTS = ((4, 3, 0.05, 0.02, 0.3), (4, 3, 0.05, 0.02, 0.02), (2, 4, 0.1, 0.1, 0.4), (6, 2, 0.3, 0.3, 1.0))
+
+
+def number(formula: Any, classes: int) -> Any:
+    """A float, or the matrix over pairs of classes where the formula speaks of pairs."""
+    if not sp.sympify(formula).has(delta_kl):
+        return complex(formula).real
+    at = [complex(formula.subs(delta_kl, same)).real for same in (0, 1)]
+    return np.where(np.eye(classes) == 1, at[1], at[0])
+
+
+def agrees_with_the_optimum(encoding: str, biases: tuple[float, ...]) -> None:
+    for classes, size, weight_W, weight_H, _ in POINTS:
+        for bias in biases:
+            problem = equal_classes(encoding, bias, classes, size, (weight_W, weight_H))
+            found, derived = ufm.solve(problem).record(), ufm.derive(problem).formulae
+            names = {name for name in derived if name in found and derived[name] is not sp.nan}
+            assert {"value", "singular_values_centred", "gram"} <= names
+            for name in names:
+                expected = np.asarray(found[name].values)
+                derived_number = number(derived[name], classes)
+                assert np.allclose(derived_number, expected, rtol=1e-9, atol=1e-9), (problem, name)
+
+
+def test_the_formulae_are_those_of_certified_optima():
+    agrees_with_the_optimum("one_hot", (0.0, math.inf))
+    agrees_with_the_optimum("simplex", (0.0, 0.3))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_formulae_are_those_of_certified_optima_with_any_bias(encoding):
+    agrees_with_the_optimum(encoding, (0.0, 0.02, 0.3, 1.0, math.inf))
+
+
+def test_unequal_classes_have_the_value_of_the_optimum():
+    sizes = sp.symbols("n_1:4", positive=True, integer=True)
+    problem = ufm.Problem(ufm.classes(ufm.encodings.one_hot(3), sizes), lam_W=lam_W, lam_H=lam_H)
+    value = ufm.derive(problem).formulae["value"]
+    for counts in ((7, 2, 1), (9, 4, 4)):
+        at = {**dict(zip(sizes, counts, strict=True)), lam_W: 0.1, lam_H: 0.2}
+        numbers = ufm.Problem(ufm.classes(ufm.encodings.one_hot(3), counts), lam_W=0.1, lam_H=0.2)
+        assert float(value.subs(at)) == pytest.approx(ufm.solve(numbers).value, rel=1e-12)
+        assert float(ufm.derive(numbers).formulae["value"]) == pytest.approx(ufm.solve(numbers).value, rel=1e-12)
+
+
+def test_a_problem_in_letters_of_ones_own():
+    k, size, w, h = sp.symbols("k size w h", positive=True)
+    derivation = ufm.derive(equal_classes("one_hot", 0, k, size, (w, h)))
+    assert derivation.formulae["value"].free_symbols == {k, size, w, h}
+    assert derivation.steps[-1].section == "This problem"
+
+
+REFUSED = {
+    "constraint": equal_classes("one_hot", math.inf, 3, 2, (0.1, 0.1)).replace(
+        constraint=ufm.constraints.NonNegative()
+    ),
+    "unequal": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n_k), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
+    "regression": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
+    "codes": ufm.Problem(ufm.classes(ufm.encodings.binary(6), 2), lam_W=0.1, lam_H=0.1),
+    "width": equal_classes("one_hot", 0, 4, 2, (0.1, 0.1)).replace(width=2),
+    "lam_W = 0": equal_classes("one_hot", 0, 4, 2, (0, 0.1)),
+}
+
+
+@pytest.mark.parametrize("says", REFUSED)
+def test_a_problem_out_of_reach_is_refused_with_the_reason(says):
+    with pytest.raises(ufm.OutOfReachError, match=says):
+        ufm.derive(REFUSED[says])
+
+
+def test_letters_never_reach_the_numeric_solvers():
+    for action in (ufm.solve, lambda problem: ufm.simulate(problem, start=0)):
+        with pytest.raises(ufm.UfmError, match=r"letters|symbols"):
+            action(equal_classes("one_hot", 0))
+
+
+def test_a_planted_fault_in_a_carried_step_is_refused(monkeypatch):
+    shrinkage.cache_clear()
+    monkeypatch.setattr(shallow, "KEPT_PART", shallow.S_1 - 2 * shallow.tau * sp.Identity(shallow.j))
+    try:
+        assert {"residual", "attained", "the product"} <= set(shrinkage("none").failed)
+    finally:
+        shrinkage.cache_clear()
+
+
+def test_the_engine_reads_no_statement():
+    for path in locate("ufm", "derivation").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith(("ufm.theorems", "ufm.catalogue")), path
+
+
+def test_the_sizes_of_targets_in_letters_are_checked():
+    half = sp.Symbol("h", integer=False)
+    with pytest.raises(ufm.ProblemError, match="positive integers"):
+        ufm.classes(ufm.encodings.one_hot(K), half)
+    with pytest.raises(ufm.ProblemError, match="one size for all"):
+        ufm.classes(ufm.encodings.one_hot(3), (n, N))
+    with pytest.raises(ufm.ProblemError, match="letter"):
+        ufm.encodings.one_hot(half)
+    with pytest.raises(ufm.ProblemError, match="letters"):
+        ufm.classes(ufm.encodings.one_hot(K), n).matrix()

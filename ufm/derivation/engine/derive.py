@@ -1,0 +1,168 @@
+"""`ufm.derive`: from a problem in letters to the closed form of its optimum over all regimes, step by step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cache
+from types import MappingProxyType
+from typing import Any
+
+import sympy as sp
+
+from ufm import encodings
+from ufm.derivation.derivation import Derivation, Step
+from ufm.derivation.engine.codes import Codes, balanced_classes
+from ufm.derivation.engine.refusal import OutOfReachError
+from ufm.derivation.engine.samples import any_targets
+from ufm.derivation.engine.shallow import Bias
+from ufm.derivation.engine.sizes import unequal_classes, with_sizes
+from ufm.derivation.proof import equation
+from ufm.derivation.regimes import Regime
+from ufm.encodings import Encoding
+from ufm.problem import ClassTargets, Problem, SampleTargets
+from ufm.problem.symbolic import SymbolicClasses, SymbolicSamples
+from ufm.symbols import K, N, lam_b, lam_H, lam_W, n, n_k
+
+
+def derive(problem: Problem) -> Derivation:
+    """The closed form of the global optimum, derived from the loss: every step verified, by a lemma, or refused.
+
+    problem: sizes and weights may be SymPy symbols (K in the encoding, class sizes, lam_W, lam_H, lam_b); numbers are
+    put in at the end. Regression targets are a MatrixSymbol. The result holds `formulae` (Piecewise over the
+    regimes, by observable), `steps`, `.latex()`, `.markdown()` and `.text()`.
+    Raises OutOfReachError for a problem whose optimum has no derivation here: it says what is missing.
+    """
+    _in_reach(problem)
+    bias = _bias(problem)
+    targets = problem.targets
+    if isinstance(targets, SymbolicSamples | SampleTargets):
+        if bias == "penalised":
+            raise OutOfReachError(
+                f"lam_b = {problem.lam_b} with regression targets: the bias couples the directions unless the target "
+                "covariance annihilates the mean; lam_b = 0 and lam_b = inf have a closed form, ufm.solve the numbers."
+            )
+        return _put_in(_any_targets(bias), _weights(problem))
+    sizes = _sizes(targets)
+    if sizes == n_k or isinstance(sizes, tuple):
+        return _of_unequal(problem, sizes, bias)
+    _wide(problem, targets.K)
+    codes = _codes(targets.encoding)
+    values = {K: targets.K, n: sizes, **_weights(problem)}
+    found = _balanced(codes, bias)
+    if targets.encoding.name == "simplex":  # given up to a rotation of the outputs: what it changes is left out
+        left = {name: formula for name, formula in found.formulae.items() if name not in _OF_THE_OUTPUTS}
+        found = replace(found, formulae=MappingProxyType(left))
+    return _put_in(found, values)
+
+
+_OF_THE_OUTPUTS = {"classifier_norm", "classifier_gram", "logits"}
+
+
+_balanced = cache(balanced_classes)
+_any_targets = cache(any_targets)
+_unequal = cache(unequal_classes)
+
+
+def _in_reach(problem: Problem) -> None:
+    """Refuse what no step is carried for, naming the field."""
+    if problem.constraint is not None:
+        name = type(problem.constraint).__name__
+        raise OutOfReachError(f"constraint = {name}: no closed form is carried for constrained optima; try ufm.solve.")
+    if problem.loss != "mse":
+        raise OutOfReachError(f"loss = {problem.loss!r}: the engine derives the squared loss only; try ufm.solve.")
+    if problem.p != 2:
+        raise OutOfReachError(
+            f"lam_W has {problem.p - 1} layers: with depth the loss is not convex, and no certificate is a sum of "
+            "squares; ufm.solve certifies numbers."
+        )
+    for name, weight in (("lam_W", problem.lam_W[0]), ("lam_H", problem.lam_H)):
+        if sp.sympify(weight).is_zero:
+            raise OutOfReachError(
+                f"{name} = 0: the minimisers are not unique, so that there is no closed form of them."
+            )
+
+
+def _bias(problem: Problem) -> Bias:
+    value = problem.lam_b
+    if getattr(value, "free_symbols", None):
+        return "penalised"
+    number = float(value)
+    return "none" if math.isinf(number) else "free" if number == 0 else "penalised"
+
+
+def _wide(problem: Problem, needed: Any) -> None:
+    if problem.width is not None and not (sp.sympify(problem.width) - needed).is_nonnegative:
+        raise OutOfReachError(f"width = {problem.width}: below {needed} the problem is not convex; leave width=None.")
+
+
+def _sizes(targets: ClassTargets | SymbolicClasses) -> Any:
+    """One size for all, or the letter n_k, or one size a class."""
+    if isinstance(targets, ClassTargets):
+        return int(targets.counts[0]) if targets.balanced else tuple(int(size) for size in targets.counts)
+    return targets.size if targets.balanced else targets.counts
+
+
+def _of_unequal(problem: Problem, sizes: Any, bias: Bias) -> Derivation:
+    """Classes of unequal sizes: only one-hot codes without a bias decouple."""
+    encoding = problem.targets.encoding  # pyright: ignore
+    if encoding.name != "one_hot" or bias != "none":
+        raise OutOfReachError(
+            f"unequal class sizes with {encoding.name} codes and lam_b = {problem.lam_b}: the mean direction is no "
+            "singular direction of the targets, and the bias couples them. One-hot codes with lam_b = inf decouple."
+        )
+    derivation = _unequal()
+    if isinstance(sizes, tuple):
+        _wide(problem, len(sizes))
+        derivation = replace(derivation, formulae=MappingProxyType(with_sizes(derivation, sizes)))
+        return _put_in(derivation, {N: sum(sizes), K: len(sizes), **_weights(problem)})
+    return _put_in(derivation, {K: problem.targets.K, **_weights(problem)})  # pyright: ignore
+
+
+def _codes(encoding: Encoding) -> Codes:
+    """The two eigenvalues of an exchangeable code as functions of the letter K."""
+    maker = encodings.available().get(encoding.name)
+    if maker is not None and set(encoding.parameters) == {"K"}:
+        found = maker(K).exchangeable if encoding.name in ("one_hot", "simplex", "one_vs_rest") else None
+        if found is not None:
+            return Codes.of(*found)
+    raise OutOfReachError(
+        f"{encoding.name} codes: their singular values are no function of K alone. Without a bias or with a free one "
+        "the shrinkage of any targets holds: give them as ufm.samples(sympy.MatrixSymbol('Y', m, N))."
+    )
+
+
+def _weights(problem: Problem) -> dict[Any, Any]:
+    found = {lam_W: problem.lam_W[0], lam_H: problem.lam_H}
+    return found | ({lam_b: problem.lam_b} if _bias(problem) == "penalised" else {})
+
+
+def _put_in(derivation: Derivation, values: Mapping[Any, Any]) -> Derivation:
+    """The formulae with a problem's own letters and numbers for the letters of the derivation."""
+    exact = {letter: sp.nsimplify(value, rational=True) for letter, value in values.items()}
+    changed = {letter: value for letter, value in exact.items() if value != letter}
+    if not changed:
+        return derivation
+    regimes = tuple(_still_there(derivation.regimes, changed))
+    formulae = {name: _value(formula, changed) for name, formula in derivation.formulae.items()}
+    step = Step(
+        "this problem",
+        "For this problem, put into the closed form:",
+        tuple(equation(letter, value) for letter, value in changed.items()),
+        "definition",
+        "definition",
+        "This problem",
+    )
+    return replace(derivation, steps=(*derivation.steps, step), formulae=MappingProxyType(formulae), regimes=regimes)
+
+
+def _value(formula: Any, changed: Mapping[Any, Any]) -> Any:
+    if isinstance(formula, sp.matrices.expressions.matexpr.MatrixExpr):
+        return formula.xreplace(dict(changed)).doit()
+    return sp.sympify(formula).subs(dict(changed), simultaneous=True)
+
+
+def _still_there(regimes: tuple[Regime, ...], changed: Mapping[Any, Any]) -> tuple[Regime, ...]:
+    """The pieces of the domain, as long as no number has narrowed it; none where one has."""
+    return regimes if all(value.is_Symbol for value in changed.values()) else ()
