@@ -28,16 +28,19 @@ def principal_directions(H: np.ndarray, count: int) -> tuple[np.ndarray, np.ndar
     return mean, np.linalg.svd(centred, full_matrices=False)[0][:, :count]
 
 
-def neco(H: np.ndarray, train: np.ndarray, count: int, logits: np.ndarray | None = None) -> np.ndarray:
+def neco(
+    H: np.ndarray, train: np.ndarray, count: int, logits: np.ndarray | None = None, *, centred: bool = True
+) -> np.ndarray:
     """||P'(h - hbar)|| / ||h - hbar|| for each column of H (d x N -> N), times its largest logit [ammar2023, NECO].
 
     P: the `count` leading principal directions of training features `train` (d x N'), hbar their mean; logits: m x N,
-    or None to leave the factor out. Near 1 inside the distribution, smaller outside; 0 at h = hbar.
+    or None to leave the factor out; centred=False: h itself for h - hbar. Near 1 inside the distribution, smaller
+    outside; 0 at a zero denominator. Only the uncentred score is 0 at an o with NC5, P'o = 0 (`ammar2023:nc5_score`).
     """
     mean, P = principal_directions(train, count)
     if H.shape[0] != mean.size:
         raise UfmError(f"H is {H.shape}, the training features are {train.shape}: d must agree.")
-    moved = H - mean[:, None]
+    moved = H - mean[:, None] if centred else np.asarray(H, dtype=np.float64)
     norms = np.linalg.norm(moved, axis=0)
     inside = np.linalg.norm(P.T @ moved, axis=0)
     factor = np.ones(H.shape[1]) if logits is None else np.max(logits, axis=0)

@@ -1,0 +1,137 @@
+"""NECO and NC5 (arXiv 2310.06823): out-of-distribution features against collapsed ones."""
+
+import numpy as np
+import sympy as sp
+
+from ufm.catalogue import Assumption, AtLeast, AtMost, Citation, Domain, Equals, Integers, Theorem, Values
+from ufm.catalogue.arrays import FEATURES, SIZES, Arrays, class_features
+from ufm.catalogue.domain import Point
+from ufm.metrics.detection import neco
+
+_SCORE = (
+    r"$\mathrm{NECO}(h)=\|P_d\tilde h\|/\|\tilde h\|$, $P_d$ the top $d$ principal directions of the training "
+    "features, "
+)
+
+
+def _features(point: Point) -> Arrays:
+    """Training features, some others, and how many principal directions to keep."""
+    case, rng = class_features(point), np.random.default_rng(point["seed"] + 1)
+    H = case["H"]
+    count = 1 + int(rng.integers(min(H.shape)))
+    return Arrays({"train": H, "H": 3 * rng.standard_normal((H.shape[0], 5)), "count": np.array(count)})
+
+
+def _collapsed(point: Point) -> Arrays:
+    """Collapsed training features with small whole numbers, and one o orthogonal to all class means (NC5).
+
+    offset: their mean along a direction of its own, so that it is not zero; o is along another.
+    """
+    rng = np.random.default_rng(point["seed"])
+    size = point["K"]
+    means = np.vstack([rng.integers(-2, 3, (point["d"], size)) + np.eye(point["d"], size), np.zeros((2, size))])
+    means[-2] = point["offset"] * (1 + np.arange(size)) if point["tilted"] else point["offset"]
+    centred = means - means.mean(axis=1, keepdims=True)
+    o = np.zeros((means.shape[0], 1))
+    o[-1] = point["length"]
+    count = np.linalg.matrix_rank(centred)
+    return Arrays({"train": np.repeat(means, 2, axis=1), "H": o, "count": np.array(max(1, int(count)))})
+
+
+def _score(case: Arrays, centred: bool) -> np.ndarray:
+    return neco(case["H"], case["train"], int(case["count"]), centred=centred)
+
+
+def _uncentred_score(case: Arrays) -> np.ndarray:
+    return _score(case, False)
+
+
+def _centred_score(case: Arrays) -> np.ndarray:
+    return _score(case, True)
+
+
+def _exact_centred_score(case: Arrays) -> float:
+    """||P'(o - hbar)||/||o - hbar|| with P'P from the projection B (B'B)^+ B' on the span of the centred means."""
+    H = sp.Matrix([[sp.nsimplify(x) for x in row] for row in case["train"].tolist()])
+    mean = H * sp.ones(H.cols, 1) / H.cols
+    B = H - mean * sp.ones(1, H.cols)
+    o = sp.Matrix([sp.nsimplify(x) for x in case["H"][:, 0].tolist()]) - mean
+    inside = B * B.pinv() * o
+    return float(sp.sqrt(inside.dot(inside) / o.dot(o)))
+
+
+def _is_orthogonal(case: Arrays) -> bool:
+    """NC5, and means that differ, so that there are principal directions."""
+    train = case["train"]
+    spread = np.linalg.norm(train - train.mean(axis=1, keepdims=True))
+    count = np.linalg.matrix_rank(train - train.mean(axis=1, keepdims=True))
+    exact = not np.any(case["H"].T @ train)
+    return bool(exact and spread > 0 and count == int(case["count"]) and np.any(case["H"]))
+
+
+_NC5 = Assumption("features are collapsed, and <mu_c, o> = 0 for all class means", _is_orthogonal)
+_COLLAPSED = Domain(
+    {
+        "K": Integers(2, 6, small=(2, 3)),
+        "d": Integers(1, 8, small=(1, 2)),
+        "tilted": Values((False, True)),
+        "offset": Integers(1, 9, small=(1, 2)),
+        "length": Integers(1, 9, small=(1, 2)),
+        "seed": Integers(1, 10**6, small=(1, 2)),
+    }
+)
+
+THEOREMS = (
+    Theorem(
+        name="range",
+        title="The score, without the logit, is a fraction",
+        statement=_SCORE + "lies between 0 and 1. (Read with or without centring of $h$.)",
+        citation=Citation("ammar2023", "the NECO score"),
+        kind="upper",
+        claims=(AtMost("neco", 1), AtLeast("neco", 0)),
+        domain=Domain({**FEATURES, **SIZES}),
+        problem=_features,
+        assumes=(Assumption("training features differ", lambda case: np.ptp(case["train"], axis=1).max() > 1e-6),),
+        measures={"neco": lambda case: np.concatenate([_uncentred_score(case), _centred_score(case)])},
+    ),
+    Theorem(
+        name="nc5_score",
+        title="An outside feature with NC5 has the score 0",
+        statement=_SCORE + r"is 0 at an $o$ with $\langle\mu_c,o\rangle=0$ for all collapsed class means. (Read with "
+        r"$\tilde h=h$: only the directions are those of centred training features.)",
+        citation=Citation("ammar2023", "NC5 and the NECO score"),
+        kind="structural",
+        claims=(Equals("neco", 0),),
+        domain=_COLLAPSED,
+        problem=_collapsed,
+        assumes=(_NC5,),
+        measures={"neco": _uncentred_score},
+    ),
+    Theorem(
+        name="nc5_score_centred",
+        title="An outside feature with NC5 has the score 0, with centred features",
+        statement=_SCORE + r"is 0 at an $o$ with $\langle\mu_c,o\rangle=0$ for all collapsed class means. (Read with "
+        r"$\tilde h=h-\mu_G$, as PCA transforms of common libraries have it.)",
+        citation=Citation("ammar2023", "NC5 and the NECO score"),
+        kind="structural",
+        claims=(Equals("neco", 0),),
+        domain=_COLLAPSED,
+        problem=_collapsed,
+        assumes=(_NC5,),
+        measures={"neco": _centred_score},
+        confirms={"neco": ("SymPy, in rational numbers,", _exact_centred_score)},
+        no_proof="It is refuted: o - mu_G has the part -mu_G, which may lie in the span of the centred class means.",
+    ),
+    Theorem(
+        name="nc5",
+        title="Trained features of other data turn orthogonal to the class means",
+        statement=r"NC5: $|\langle\mu_c,\mu_{OOD}\rangle|\to0$ (of unit vectors) as training goes on past zero error.",
+        citation=Citation("ammar2023", "NC5"),
+        kind="statistical",
+        claims=(),
+        domain=Domain(),
+        problem=lambda point: None,
+        no_proof="It is a claim about trained networks.",
+        needs="records of networks along training with features of data that they were not trained on",
+    ),
+)
