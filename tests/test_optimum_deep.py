@@ -16,6 +16,7 @@ from ufm.optimum import Curvature, OptimumStatus, branches, curvature, solve
 from ufm.optimum.certificate import balance, stationarity
 from ufm.optimum.deep import scalar
 from ufm.optimum.deep.bound import envelope_bound, lower_bound, majorisation_bound
+from ufm.optimum.deep.branching import _simplex_bounds, _values, branch
 from ufm.optimum.deep.closed_form import solve_closed_form
 from ufm.optimum.deep.factors import balanced_factors
 from ufm.optimum.deep.search import search
@@ -269,6 +270,69 @@ def test_search_finds_the_proved_optimum_and_the_bound_holds(seed):
     assert lower_bound(problem) <= closed.value * (1 + 1e-13)
     assert found.value == pytest.approx(closed.value, rel=1e-9)
     assert found.value >= closed.value * (1 - 1e-12)
+
+
+# ---- branch and bound
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_branching_bounds_every_bias_and_closes_the_gap(seed):
+    """Up to three dimensions within the budget of "auto"; narrow widths and p = 2 included."""
+    rng = np.random.default_rng(seed)
+    problem = deep_problem(seed, lam_b=float(10 ** rng.uniform(-1.5, 1)), largest=3, p=2 + seed % 4)
+    problem = problem.replace(width=[None, 1, 2][seed % 3])
+    reduced, optimum = reduced_of(problem), solve(problem)
+    branched = branch(reduced, optimum.value, 20_000)
+    assert branched is not None
+    assert branched.value >= optimum.value * (1 - 1e-9)  # many thousand biases, and none is better
+    assert branched.bound <= optimum.value * (1 + 1e-12)
+    assert branched.bound >= optimum.value * (1 - 1e-9)
+    assert optimum.status in GLOBAL
+    for _ in range(30):
+        b = reduced.mean * rng.uniform(-0.5, 1.5) + 0.3 * rng.standard_normal(reduced.mean.size)
+        assert solve_fixed_bias(reduced, b).value >= branched.bound * (1 - 1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_simplex_is_bounded_by_its_vertices(seed):
+    """The one inequality of `branching`, at random points of random simplices; a smaller curvature would break it."""
+    rng = np.random.default_rng(seed)
+    reduced = reduced_of(deep_problem(seed, lam_b=0.4, share=0.3, width=[None, 1][seed % 2]))
+    d = reduced.A.shape[0]
+    V = reduced.mean + 0.3 * np.linalg.norm(reduced.mean) * rng.standard_normal((5, d + 1, d))
+    bounds = _simplex_bounds(reduced, V, _values(reduced, V.reshape(-1, d)).reshape(5, -1))
+    for simplex, bound in zip(V, bounds, strict=True):
+        inside = rng.dirichlet(np.ones(d + 1), 50) @ simplex
+        assert np.all(_values(reduced, inside) >= bound - 1e-12 * abs(bound))
+
+
+def test_fewer_biases_give_a_weaker_bound_that_holds():
+    problem = deep_problem(5, lam_b=2.6, p=3, spread=4.0)
+    reduced, value = reduced_of(problem), solve(problem, method="search").value
+    branched = [branch(reduced, value, work) for work in (300, 3000, 30000)]
+    bounds = [one.bound for one in branched if one is not None]
+    assert bounds == sorted(bounds)
+    assert bounds[0] < bounds[-1] <= value
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_branch_and_bound_certifies_what_the_search_found(seed):
+    """Up to five dimensions, every encoding, imbalance and depth: nothing was missed by the starts."""
+    problem = deep_problem(seed, lam_b=float(10 ** np.random.default_rng(seed).uniform(-2, 1)), spread=3.0)
+    searched, branched = solve(problem), solve(problem, method="branch and bound")
+    assert branched.status is OptimumStatus.CERTIFIED
+    assert branched.value == pytest.approx(searched.value, rel=1e-9)
+
+
+def test_more_than_five_dimensions_are_left_to_the_search():
+    problem = Problem(
+        targets=classes(encodings.one_hot(7), [40, 30, 20, 9, 5, 2, 1]), lam_W=(0.02, 0.02), lam_H=0.02, lam_b=0.3
+    )
+    assert branch(reduced_of(problem), 1.0, 100) is None
+    optimum = solve(problem, method="branch and bound")
+    assert optimum.status in (*GLOBAL, OptimumStatus.SEARCHED)
+    assert optimum.lower_bound <= optimum.value
 
 
 # ---- branches

@@ -36,6 +36,11 @@ def search(problem: DeepProblem, starts: int, seed: int = 0) -> DeepSolution:
     return solve_fixed_bias(problem, _polish(problem, best))
 
 
+def descend_from(problem: DeepProblem, b: np.ndarray) -> DeepSolution:
+    """The local minimum below this bias."""
+    return solve_fixed_bias(problem, _polish(problem, _descend(problem, b, problem.d)))
+
+
 def _descend(problem: DeepProblem, b: np.ndarray, d: int) -> np.ndarray:
     """L-BFGS on f, in units of b's ball, with at most d directions."""
     scale = max(float(np.linalg.norm(problem.mean)) / (1 + problem.lam_b), np.finfo(float).tiny)

@@ -1,4 +1,4 @@
-"""The squared loss with p >= 3 factors: formulas, a search over a penalised bias, lower bounds, layers (theory: 4)."""
+"""The squared loss with p >= 3 factors: formulas, a search over a penalised bias, its bounds, layers (theory: 4)."""
 
 import math
 
@@ -7,25 +7,29 @@ import numpy as np
 from ufm.errors import ProblemError
 from ufm.optimum.curvature import CHEAP, curvature, variables
 from ufm.optimum.deep.bound import lower_bound
+from ufm.optimum.deep.branching import branch
 from ufm.optimum.deep.closed_form import solve_closed_form
 from ufm.optimum.deep.factors import balanced_factors
-from ufm.optimum.deep.search import search, starts_for
+from ufm.optimum.deep.search import descend_from, search, starts_for
 from ufm.optimum.deep.spectral import DeepProblem, DeepSolution
 from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, reduce_problem
 from ufm.tolerance import roundoff
 
-METHODS = ("auto", "closed form", "search", "metastable")
+METHODS = ("auto", "closed form", "search", "branch and bound", "metastable")
+_BIASES = {"auto": 20_000, "branch and bound": 1_000_000}  # that may be tried: half a second, half a minute
+_CLOSED = 1e-9  # relative gap of a global minimum
 
 
 def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
     """The global minimum of a deep linear model, proved with no bias or a free one, else with the lower bound known.
 
-    method: "auto" takes the formula, and searches over a penalised bias where no bound proves it; "closed form" and
-    "search" insist on theirs; "metastable" puts every direction on its nonzero branch as long as that exists: the local
-    optimum of networks that were trained at a smaller weight decay, or from a large start. Coexisting minima (tau at
-    the threshold) are reported as zero, with unique = False.
+    method: "auto" takes the formula, and where no bound proves it searches over a penalised bias, then branches on it
+    (up to five dimensions: `branching`) for a short while; "branch and bound" goes on fifty times longer; "closed form"
+    and "search" insist on theirs; "metastable" puts every direction on its nonzero branch as long as that exists: the
+    local optimum of networks that were trained at a smaller weight decay, or from a large start. Coexisting minima
+    (tau at the threshold) are reported as zero, with unique = False.
     """
     if method not in METHODS:
         raise ProblemError("method", method, f"with p >= 3 choose one of {', '.join(METHODS)}.")
@@ -35,6 +39,8 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
     reduced = DeepProblem.of(problem, reduction)
     bound = lower_bound(reduced)
     solution, found_by, work = _find(reduced, bound, method)
+    if method in _BIASES and _penalised(reduced) and not _meets(solution.value, bound):
+        solution, found_by, work, bound = _branch(reduced, bound, method, (solution, found_by, work))
     status = _status(problem, reduced, solution, bound)
     if method == "metastable" and solution.rank > _closed_form(reduced, method).rank:
         status = OptimumStatus.METASTABLE
@@ -67,7 +73,7 @@ def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution
         return _closed_form(reduced, method, local=True), "nonzero branch of every direction", 0
     if method == "closed form":
         return _closed_form(reduced, method), "closed form", 0
-    closed = solve_closed_form(reduced) if method == "auto" else None
+    closed = solve_closed_form(reduced) if method in _BIASES else None
     if closed is not None and (not _penalised(reduced) or _meets(closed.value, bound)):
         return closed, "closed form", 0
     if not _penalised(reduced):
@@ -77,6 +83,21 @@ def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution
     if closed is not None and closed.value <= found.value + roundoff(abs(found.value), 1000):
         return closed, f"closed form, not beaten from {starts} starts", starts
     return found, f"search from {starts} starts", starts
+
+
+def _branch(
+    reduced: DeepProblem, bound: float, method: str, found: tuple[DeepSolution, str, int]
+) -> tuple[DeepSolution, str, int, float]:
+    """The point, what found it, the work, and the better of the bound and that of branching on the bias."""
+    solution, found_by, work = found
+    branched = branch(reduced, solution.value, _BIASES[method])
+    if branched is None:
+        return solution, found_by, work, bound
+    if branched.value < solution.value * (1 - _CLOSED):
+        better = descend_from(reduced, branched.b)
+        if better.value < solution.value:
+            solution, found_by = better, "branch and bound"
+    return solution, found_by, work + branched.work, max(bound, branched.bound)
 
 
 def _closed_form(reduced: DeepProblem, method: str, *, local: bool = False) -> DeepSolution:
@@ -103,5 +124,5 @@ def _penalised(reduced: DeepProblem) -> bool:
 
 
 def _meets(value: float, bound: float) -> bool:
-    """Value and bound agree to the round-off of a singular value decomposition."""
-    return value - bound <= roundoff(max(abs(value), 1e-300), 1000)
+    """Value and bound agree: exactly, to the round-off of a singular value decomposition, or to a relative 1e-9."""
+    return value - bound <= max(roundoff(max(abs(value), 1e-300), 1000), _CLOSED * abs(value))

@@ -6,11 +6,14 @@ import numpy as np
 from scipy.optimize import minimize
 
 from ufm.optimum.deep.bound import majorisation_bound
+from ufm.optimum.deep.branching import branch
 from ufm.optimum.deep.spectral import DeepProblem
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 from ufm.problem import Problem, reduce_problem
 
 _STARTS = 8
+_BIASES = 20_000  # that branch and bound may try
+_CLOSED = 1e-9
 
 
 def solve_narrow(problem: ShrinkageProblem, d: int, wide: ShrinkageSolution) -> tuple[ShrinkageSolution, bool]:
@@ -37,9 +40,13 @@ def solve_narrow(problem: ShrinkageProblem, d: int, wide: ShrinkageSolution) -> 
     return _keep(problem, min(found, key=lambda result: result.fun).x, d), False
 
 
-def narrow_bound(problem: Problem) -> float:
-    """A lower bound over products of rank <= problem.width, for any bias weight: majorisation, which sees the rank."""
-    return majorisation_bound(DeepProblem.of(problem, reduce_problem(problem)))
+def narrow_bound(problem: Problem, value: float) -> float:
+    """A lower bound over products of rank <= problem.width: majorisation, and branching on the bias up to a value."""
+    program = DeepProblem.of(problem, reduce_problem(problem))
+    bound = majorisation_bound(program)
+    if value - bound > _CLOSED * abs(value) and (branched := branch(program, value, _BIASES)) is not None:
+        bound = max(bound, branched.bound)
+    return bound
 
 
 def _value_and_slope(b: np.ndarray, problem: ShrinkageProblem, d: int) -> tuple[float, np.ndarray]:

@@ -19,7 +19,7 @@ from ufm.problem import Problem
 
 METHODS = ("auto", "closed form", "newton", "groups", "cvxpy")
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
-_TIGHT = 1e-12  # relative gap of a narrow optimum that meets its bound
+_TIGHT = 1e-9  # relative gap of a narrow optimum that meets its bound
 
 
 Engine = Callable[[ShrinkageProblem], tuple[ShrinkageSolution, str, int]]
@@ -52,8 +52,9 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
         solution, proved = solve_narrow(reduced, width, solution)
         found_by, rank = f"{found_by}, then rank {width}", solution.rank
         status = OptimumStatus.PROVED if proved else OptimumStatus.BEST_KNOWN
-        bound = primal_value(reduced, solution) if proved else max(bound, narrow_bound(problem))
-        if not proved and primal_value(reduced, solution) - bound <= _TIGHT * max(1.0, bound):
+        value = primal_value(reduced, solution)
+        bound = value if proved else max(bound, narrow_bound(problem, value))
+        if not proved and value - bound <= _TIGHT * abs(value):
             status = OptimumStatus.CERTIFIED
     elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
         status = OptimumStatus.NOT_ATTAINED
