@@ -37,7 +37,7 @@ WITNESSES = {
     "flow": {"flow"},
     "measured": {"measure", "networks"},
 }
-ABOVE = {"compare", "predict", "campaign", "sweeping", "referee", "figure", "plot", "report", "cli"}
+ABOVE = {"compare", "predict", "campaign", "sweeping", "referee", "figure", "gallery", "plot", "report", "cli"}
 HEAVY = {"cvxpy", "sympy", "matplotlib", "torch", "cupy", "scipy", "xarray", "pandas"}
 
 
