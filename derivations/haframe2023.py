@@ -26,7 +26,7 @@ def gram() -> Derivation:
 
 def most_negative() -> Derivation:
     """At s* the matrix is a projection between invertible factors; below it one vector has a negative value."""
-    E, L, L_inverse = sp.MatrixSymbol("E", K, K), sp.MatrixSymbol("L", K, K), sp.MatrixSymbol("L^{-1}", K, K)
+    E, L, L_inverse = sp.MatrixSymbol("E", K, K), sp.MatrixSymbol("L", K, K), sp.MatrixSymbol("R", K, K)
     v, x = sp.MatrixSymbol("v", K, 1), sp.MatrixSymbol("x", K, 1)
     u, e = sp.symbols("u e", positive=True)
     a = 1 + e  # 1'E^-1 1 exceeds 1: (e_1'1)^2 <= 1'E^-1 1 e_1'E e_1 with equality only if e_1'E = 1'
@@ -35,7 +35,7 @@ def most_negative() -> Derivation:
     proof = Proof("The most negative value", "Any positive definite $E$ with $1'E^{-1}1 = 1 + e > 1$.")
     proof.given(
         "factors",
-        "Let $E = L L'$ and $v = L^{-1} 1$, so that $1 = L v$ and $v'v = 1'E^{-1}1$.",
+        "Let $E = L L'$, $R = L^{-1}$ and $v = R 1$, so that $1 = L v$ and $v'v = 1'E^{-1}1$.",
         {
             E: L * L.T,
             L_inverse * L: sp.Identity(K),

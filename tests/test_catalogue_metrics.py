@@ -239,6 +239,11 @@ def test_a_rank_between_zero_and_clear_is_no_fair_question():
     assert not has_clear_rank(np.zeros((2, 2)))
 
 
+@pytest.mark.parametrize("theorem", [t for t in ABOUT_ARRAYS if not t.no_proof], ids=lambda t: t.id)
+def test_proofs_read_without_tex_on_a_terminal(theorem):
+    assert not set("\\{}$") & set(prove(theorem.id).text())
+
+
 @pytest.mark.parametrize("name", ["cauchy_schwarz", "inequality_of_means"])
 def test_lemmas_survive_their_attacks(name):
     assert lemma(name).attack(np.random.default_rng(0)) < 1e-12

@@ -263,6 +263,7 @@ def _pict(expr: Any) -> Any:
 _WORDS = {
     r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
     r"\kappa": "κ", r"\gamma": "γ", r"\sigma": "σ", r"\Sigma": "Σ", r"\theta": "θ", r"\varepsilon": "ε",
+    r"\epsilon": "ε", r"\sum": "Σ",
     r"\nabla": "∇", r"\infty": "∞", r"\ne": "≠", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥",
     r"\cdots": "…", r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
@@ -286,7 +287,9 @@ def _plain_formula(formula: str) -> str:
         )
         formula = re.sub(r"_\{([^{}]*)\}", r"_\1", formula)
         formula = re.sub(r"\^\{([^{}]*)\}", lambda f: "*" if f.group(1) == "*" else f"^{_grouped(f.group(1))}", formula)
+    formula = re.sub(r"\\sqrt (\w)", r"√\1", formula)
     formula = re.sub(r"\\lVert\s*|\s*\\rVert", "‖", formula)
+    formula = re.sub(r"\\lvert\s*|\s*\\rvert", "|", formula)
     for command in sorted(_WORDS, key=len, reverse=True):
         formula = formula.replace(command, _WORDS[command])
     return re.sub(r" +", " ", formula).strip()
