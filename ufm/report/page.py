@@ -55,7 +55,8 @@ def _pill(verdict: str) -> str:
 def _how(data: dict[str, Any]) -> str:
     return (
         f"Each statement was put to certified optima at {data['samples']} quasi-random points of its domain and at the "
-        f"domain's edges, and to gradient flows from random starts (seed {data['seed']}); statements about metrics to as "
+        f"domain's edges, and to gradient flows from random starts (seed {data['seed']}); statements about "
+        "metrics to as "
         "many arrays, random and degenerate, and to an adversary that moves them uphill."
     )
 
