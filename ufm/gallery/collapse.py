@@ -31,7 +31,7 @@ def draw(_: "FigureSpec", __: "Witnesses | None") -> "Figure":
     from matplotlib.figure import Figure
 
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.7), layout="constrained")
+        figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
         axes = list(np.ravel(figure.subplots(1, 3)))
         _modes(axes[0], _aligned(), "trajectories:logistic_modes")
         _modes(axes[1], _balanced(), "trajectories:riccati")
@@ -41,6 +41,11 @@ def draw(_: "FigureSpec", __: "Witnesses | None") -> "Figure":
             ax.set_title(f"{letter}   {title}", loc="left")
             ax.set_xlabel(r"time, $\lambda t$")
         axes[0].set_ylabel(r"mode strength $u_i' W H v_i$")
+        line = axes[0].plot([], [], color="0.3", linewidth=1.2, label="closed form")
+        points = axes[0].plot(
+            [], [], "o", color="0.3", markerfacecolor="none", markersize=4, label="flow of all samples"
+        )
+        figure.legend(handles=[*line, *points], loc="outside upper center", ncols=2)
     return figure
 
 
@@ -90,7 +95,6 @@ def _modes(ax: "Axes", start: tuple[Problem, Any, Any], theorem: str) -> None:
         ax.plot(unit * fine.times, line[:, i], color=color, linewidth=1.2, zorder=1)
         ax.plot(unit * coarse.times, found[:, i], "o", color=color, markerfacecolor="none", markersize=4, zorder=2)
     ax.set_xscale("log")
-    _legend(ax, "closed form")
 
 
 def _predicted_modes(theorem: str, motion: Motion) -> np.ndarray:
@@ -139,9 +143,3 @@ def _inside_span(problem: Problem, H: np.ndarray, within: np.ndarray) -> float:
     split = split_classes(H, problem.classes.labels())
     root = split.deviations * np.sqrt(split.counts)
     return float(np.sum((np.linalg.pinv(root @ root.T) @ within) * within)) / problem.K
-
-
-def _legend(ax: "Axes", name: str) -> None:
-    ax.plot([], [], color="0.3", linewidth=1.2, label=name)
-    ax.plot([], [], "o", color="0.3", markerfacecolor="none", markersize=4, label="flow of all samples")
-    ax.legend(loc="upper left")
