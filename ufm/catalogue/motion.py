@@ -209,8 +209,13 @@ class LateSlope(Along):
         return found, claimed, np.abs(found - claimed)
 
     def violation(self, motion: Motion, oracle: PathOracle) -> Violation:
-        """The distance, in tolerances of a late-time law."""
-        return _worst(*self.compared(motion, oracle(motion)), "late slope", self.observable)
+        """The distance over the smaller of the two slopes, in tolerances: the larger may be many times it."""
+        found, claimed, excess = self.compared(motion, oracle(motion))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            relative = excess / np.minimum(np.abs(found), np.abs(claimed))
+        ratio = np.where(excess == 0, 0.0, relative) / tolerance("late slope", self.observable).rel
+        worst = int(np.argmax(np.where(np.isnan(ratio), np.inf, ratio)))
+        return Violation(float(ratio[worst]), float(found[worst]), float(claimed[worst]), worst)
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """Observables of a moving state (W, H) with all its samples: what laws of motion speak of beside the class means."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
 
@@ -8,16 +9,20 @@ from ufm.metrics.nc1 import nc1_ratio
 from ufm.metrics.split import Split, split_classes
 
 
-def course(W: Sequence[np.ndarray], H: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Observables of layers W (last first) and features H (d x N) of N samples with labels 0..K-1, K >= 2.
+def course(W: Sequence[np.ndarray], H: np.ndarray, labels: np.ndarray, codes: np.ndarray) -> dict[str, np.ndarray]:
+    """Observables of layers W (last first), features H (d x N), labels 0..K-1 (N) and codes (m x K), K >= 2.
 
+    `modes`: u_i' W H v_i along the singular directions of the targets, in their order, over all samples (min(m, K));
     `grams_difference`: W_1'W_1 - HH' (d x d) for the first layer W_1. `trace_within`, `trace_between`: of Sigma_W and
     Sigma_B; `nc1_ratio`: the one over the other. With one layer also `factors_gram`: QQ' for the rows Q of W and of the
     class means times sqrt(n_k), transposed (m + K square); `within_inside`, `within_outside`: norms of the parts of Hw
     inside and outside the row space of W; `strong_nc_gap`.
     """
     split = split_classes(H, labels)
+    root = np.sqrt(split.counts)
+    U, _, Vt = np.linalg.svd(codes * root, full_matrices=False)
     seen = {
+        "modes": np.einsum("mi,mk,ik->i", U, reduce(np.matmul, W) @ (split.class_means * root), Vt),
         "grams_difference": W[-1].T @ W[-1] - H @ H.T,
         "trace_within": split.within_variances() @ (split.counts / split.N),
         "trace_between": np.sum(split.deviations**2 @ (split.counts / split.N)),

@@ -7,7 +7,7 @@ from ufm.metrics.split import Split
 
 
 def loss_parts(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray, lam: float = 0.0) -> dict[str, float]:
-    """`loss_nc1` + `loss_nc23` + `loss_off_ls` = 1/(2N) ||W H + b 1' - Y||^2 + lam/2 ||W||^2, none negative [han2021].
+    """`loss_nc1` + `loss_nc23` + `loss_off_ls` = 1/(2N) ||W H + b 1' - Y||^2 + lam/2 ||W||^2, none negative [han2022].
 
     With W_LS the minimiser of that loss over W and b, c_k the codes (m x K), pi_k = n_k/N, D = W - W_LS:
     nc1 = 1/2 tr(W_LS (Sigma_W + lam I) W_LS'), nc23 = 1/2 sum_k pi_k ||W_LS (hbar_k - hbar) - (c_k - ybar)||^2,

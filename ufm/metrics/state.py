@@ -6,7 +6,7 @@ import numpy as np
 
 from ufm.metrics.bias import bias_invariant, mean_invariant
 from ufm.metrics.factors import energy_ratio, outside_rows
-from ufm.metrics.geometry import cosines, gram, mean_cosine, role_spread
+from ufm.metrics.geometry import cosines, gram, mean_cosine, role_spread, squared_distances
 from ufm.metrics.isotropic_shift import isotropic_shift
 from ufm.metrics.spectrum import spectrum
 
@@ -20,7 +20,9 @@ DIMS: dict[str, tuple[str, ...]] = {
     "class_mean_norm": ("class",),
     "classifier_norm": ("target",),
     "classifier_gram": ("target", "other_target"),
+    "classifier_distances_squared": ("target", "other_target"),
     "logits": ("target", "class"),
+    "logit_directions": ("target", "class"),
     "bias": ("target",),
     "modes": ("direction",),
     "factors_gram": ("factor_row", "other_factor_row"),
@@ -50,7 +52,8 @@ def observables(
 
     `gram`: Hbar'Hbar, `cosines`: their cosines (K x K), both uncentred; `cosine`: mean off-diagonal cosine;
     `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m); `classifier_gram`: WW' (m x m);
-    `logits`: W Hbar + b 1' (m x K); `energy_ratio`: ||H||^2/||W||^2 over all samples; `outside_rows`: largest distance
+    `classifier_distances_squared`: ||w_k - w_l||^2 of its rows (m x m);
+    `logits`: W Hbar + b 1' (m x K), `logit_directions`: the same over its norm; `energy_ratio`: ||H||^2/||W||^2 over all samples; `outside_rows`: largest distance
     of a column of Hbar to the row space of W; `isotropic_shift`: the x >= 0 with WW' nearest to Sigma^{1/2} - x I;
     `singular_values`: of W H over all N samples, that is, of W Hbar diag(sqrt n_k) (r);
     `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (min(m, K-1));
@@ -74,6 +77,8 @@ def observables(
 def geometry_of(W: np.ndarray, class_means: np.ndarray, b: np.ndarray) -> dict[str, np.ndarray | float]:
     """Gram matrices, cosines and norms of class means (d x K) and rows of W (m x d), logits, and b (m)."""
     angles = cosines(class_means)
+    logits = W @ class_means + b[:, None]
+    size = float(np.linalg.norm(logits))
     pairs = {"cosine": mean_cosine(angles)} if class_means.shape[1] > 1 else {}
     return pairs | {
         "gram": gram(class_means),
@@ -81,7 +86,9 @@ def geometry_of(W: np.ndarray, class_means: np.ndarray, b: np.ndarray) -> dict[s
         "class_mean_norm": np.linalg.norm(class_means, axis=0),
         "classifier_norm": np.linalg.norm(W, axis=1),
         "classifier_gram": gram(W.T),
-        "logits": W @ class_means + b[:, None],
+        "classifier_distances_squared": squared_distances(W.T),
+        "logits": logits,
+        "logit_directions": logits / size if size > 0 else logits,
         "outside_rows": outside_rows(W, class_means),
         "bias": b,
     }

@@ -47,8 +47,8 @@ def path_oracle(integrator: str = "auto") -> PathOracle:
 
 
 def _course(motion: Motion, states: list[State]) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    labels = motion.problem.classes.labels()
-    rows = [labelled(course(state.W, state.H, labels)) for state in states]
+    labels, codes = motion.problem.classes.labels(), motion.problem.classes.codes
+    rows = [labelled(course(state.W, state.H, labels, codes)) for state in states]
     return {name: (("t", *dims), np.stack([row[name][1] for row in rows])) for name, (dims, _) in rows[0].items()}
 
 
