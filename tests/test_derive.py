@@ -1,6 +1,7 @@
 """The derivation engine: closed forms from problems in letters, equal to certified optima, or a refusal."""
 
 import ast
+import json
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import sympy as sp
 
 import ufm
+from ufm.derivation import Proof, memory
 from ufm.derivation.engine import shallow
 from ufm.derivation.engine.shallow import shrinkage
 from ufm.share import locate
@@ -168,3 +170,48 @@ def test_the_sizes_of_targets_in_letters_are_checked():
         ufm.encodings.one_hot(half)
     with pytest.raises(ufm.ProblemError, match="letters"):
         ufm.classes(ufm.encodings.one_hot(K), n).matrix()
+
+
+def test_verified_steps_are_remembered_and_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_path", lambda: tmp_path / "deep" / "steps.json")
+    memory._known.cache_clear()
+    asked: list[str] = []
+
+    def decide(answer: bool, name: str) -> bool:
+        return memory.decided("rule", (K, name), lambda: asked.append(name) or answer)
+
+    try:
+        assert decide(True, "a")
+        assert not decide(False, "b")
+        memory.save()
+        memory._known.cache_clear()  # as another process would
+        assert decide(True, "a")
+        assert not decide(False, "b")
+        assert asked == ["a", "b", "b"]
+        with memory.anew():
+            assert decide(True, "a")
+        assert asked[-1] == "a"
+        (tmp_path / "deep" / "steps.json").write_text('{"broken": ')
+        memory._known.cache_clear()
+        assert decide(True, "a")
+        assert asked[-1] == "a"
+        memory.save()
+        assert len(json.loads((tmp_path / "deep" / "steps.json").read_text())) == 1
+    finally:
+        memory._known.cache_clear()
+
+
+def test_a_step_that_takes_too_long_is_refused_by_name(monkeypatch):
+    monkeypatch.setattr(memory, "STEP_SECONDS", 0.05)
+    proof = Proof("a title", "a statement")
+
+    def forever(*_: Any) -> bool:
+        while True:
+            pass
+
+    monkeypatch.setattr(proof, "_holds", forever)
+    with memory.anew():
+        proof.sign("endless", "", sp.Gt(K, 0, evaluate=False))
+    (step,) = proof.conclude().steps
+    assert step.how == "refused"
+    assert "not settled within" in step.justification

@@ -1,6 +1,6 @@
 """`ufm list`, `show`, `derive`, `cite`: the catalogue, its proofs and its sources."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,21 +58,108 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
 
 
 def derive(
-    name: Name,
+    name: Annotated[str, typer.Argument(help="An id (file:name) or a file of the catalogue; or state a problem.")] = "",
+    classes: Annotated[str, typer.Option("--classes", help="Number of classes: a letter or a number.")] = "",
+    counts: Annotated[str, typer.Option("--counts", help="Samples per class: n, 5, n_k (unequal) or 20,10,n_3.")] = "n",
+    encoding: Annotated[str, typer.Option("--encoding", help="one_hot, simplex or one_vs_rest.")] = "one_hot",
+    regression: Annotated[bool, typer.Option("--regression", help="Any targets Y, m x N, instead of classes.")] = False,
+    lam_W: Annotated[str, typer.Option("--lam-W", help="Weight of 1/2 ||W||^2: a letter or a number.")] = "lam_W",
+    lam_H: Annotated[str, typer.Option("--lam-H", help="Weight of 1/2 ||H||^2: a letter or a number.")] = "lam_H",
+    lam_b: Annotated[str, typer.Option("--lam-b", help="Weight of 1/2 ||b||^2: inf, 0, a number or a letter.")] = "inf",
+    loss: Annotated[str, typer.Option("--loss", help="mse or cross_entropy.")] = "mse",
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Verify every step anew, whatever is remembered.")] = False,
 ) -> None:
-    """The proof of a statement, run step by step from the loss.
+    """The proof of a statement, or the closed form of a problem in letters, step by step from the loss.
+
+    A problem's sizes and weights are letters (K, n, lam_b, or any name) or numbers. Exit code 1 where a step fails.
+
+    Example: ufm derive --classes K --counts n --lam-b lam_b
 
     Example: ufm derive class_encoding:transition --latex > proof.tex
     """
-    from ufm.catalogue import find
-    from ufm.derivation.load import prove
+    from contextlib import nullcontext
 
-    for theorem in find(name):
-        derivation = prove(theorem.id)
+    from ufm.derivation.memory import anew
+    from ufm.errors import UfmError
+
+    if bool(name) == bool(classes or regression):
+        raise UfmError("ufm derive wants one of two: a statement of the catalogue, or a problem (--classes K, ...).")
+    with anew() if fresh else nullcontext():
+        if name:
+            found = _proofs(name)
+        else:
+            found = [_derived(classes, counts, encoding, regression, (lam_W, lam_H, lam_b), loss)]
+    for derivation in found:
         text = derivation.latex() if latex else derivation.markdown() if markdown else derivation.text()
         typer.echo(text)
+    if not all(derivation.ok for derivation in found):
+        raise typer.Exit(1)
+
+
+def _proofs(name: str) -> list[Any]:
+    """The proofs of the named statements; UfmError where none of them has one, with the reason."""
+    from ufm.catalogue import find
+    from ufm.derivation.load import has_proof, prove
+    from ufm.errors import UfmError
+
+    theorems = find(name)
+    proved = [theorem for theorem in theorems if has_proof(theorem.id)]
+    if not proved:
+        why = "; ".join(f"{theorem.id}: {theorem.no_proof or 'no derivation of its name'}" for theorem in theorems)
+        raise UfmError(f"nothing to derive. {why}")
+    for theorem in theorems:
+        if theorem not in proved:
+            typer.echo(f"{theorem.id} has no proof: {theorem.no_proof}", err=True)
+    return [prove(theorem.id) for theorem in proved]
+
+
+def _derived(
+    classes: str, counts: str, encoding: str, regression: bool, weights: tuple[str, str, str], loss: str
+) -> Any:
+    """The derivation of the problem that the flags state."""
+    from ufm import encodings
+    from ufm.derivation.engine import derive
+    from ufm.errors import ProblemError
+    from ufm.problem import Problem
+    from ufm.problem import classes as make_classes
+    from ufm.problem import samples as make_samples
+    from ufm.symbols import Y
+
+    makers = encodings.available()
+    if encoding.replace("-", "_") not in makers:
+        raise ProblemError("--encoding", encoding, f"choose one of {', '.join(makers)}.")
+    if regression:
+        targets = make_samples(Y)
+    else:
+        sizes = [_letter("--counts", part) for part in counts.split(",")]
+        codes = makers[encoding.replace("-", "_")](_letter("--classes", classes))
+        targets = make_classes(codes, sizes[0] if len(sizes) == 1 else sizes)
+    flags = zip(("--lam-W", "--lam-H", "--lam-b"), weights, strict=True)
+    in_W, in_H, in_b = (_letter(flag, text) for flag, text in flags)
+    return derive(Problem(targets, lam_W=in_W, lam_H=in_H, lam_b=in_b, loss=loss))
+
+
+def _letter(flag: str, text: str) -> Any:
+    """A number, or the letter of that name: the notation page's where it has it, else a new positive one."""
+    import sympy as sp
+
+    from ufm import symbols
+    from ufm.errors import ProblemError
+
+    text = text.strip()
+    try:
+        number = float(text)
+    except ValueError:
+        pass
+    else:
+        return int(number) if number.is_integer() else number
+    if not text.isidentifier() or not text.isascii() or "__" in text or len(text) > 20:
+        raise ProblemError(flag, text, "give a number, or a letter such as K, n or lam_b.")
+    known = getattr(symbols, text, None) if text in ("K", "n", "n_k", "lam_W", "lam_H", "lam_b") else None
+    sizes = flag in ("--classes", "--counts")
+    return known if known is not None else sp.Symbol(text, positive=True, **({"integer": True} if sizes else {}))
 
 
 def cite(name: Annotated[str, typer.Argument(help="An id or a file of the catalogue; all if left out.")] = "") -> None:

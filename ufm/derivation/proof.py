@@ -5,7 +5,7 @@ No rule ever plugs in a number. A refused step stays in the proof under its name
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -14,6 +14,7 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from ufm.derivation.derivation import Derivation, How, Step
 from ufm.derivation.lemma import Lemma
+from ufm.derivation.memory import STEP_SECONDS, decided, save
 from ufm.derivation.regimes import EVERYWHERE, Regime
 from ufm.derivation.signs import Sign, cancelled, same, sign_of, vanishes
 from ufm.derivation.words import (
@@ -99,14 +100,24 @@ class Proof:
         where: Mapping[Any, Any] | None = None,
     ) -> None:
         """Two scalars are equal throughout the regime: their difference cancels."""
-        sides = [regime.resolve(self.full(substituted(sp.sympify(side), where or {}))) for side in (left, right)]
-        ok = None not in sides and vanishes(sides[0] - sides[1])
-        self._record(name, sentence, [equation(left, right)], ok, "sympy", "the difference does not cancel")
+
+        def holds() -> bool:
+            sides = [regime.resolve(self.full(substituted(sp.sympify(side), where or {}))) for side in (left, right)]
+            return None not in sides and vanishes(sides[0] - sides[1])
+
+        self._settle(name, sentence, [equation(left, right)], (left, right, where or {}, regime), holds,
+                     "the difference does not cancel")  # fmt: skip
 
     def sign(self, name: str, sentence: str, *relations: Any, regime: Regime = EVERYWHERE) -> None:
         """Inequalities hold throughout the regime: in slack variables no coefficient has the wrong sign."""
-        ok = all(self._holds(relation, regime) for relation in relations)
-        self._record(name, sentence, list(relations), ok, "sympy", "the sign is not settled")
+        self._settle(
+            name,
+            sentence,
+            list(relations),
+            (relations, regime),
+            lambda: all(self._holds(relation, regime) for relation in relations),
+            "the sign is not settled",
+        )
 
     def identity(
         self,
@@ -117,19 +128,26 @@ class Proof:
         regime: Regime = EVERYWHERE,
     ) -> None:
         """Matrix expressions (or sums of traces) are equal for all matrices that obey the rules: same normal form."""
-        ok = all(self._same(left, right, where or {}, regime) for left, right in sides)
-        claims = [equation(left, right) for left, right in sides]
-        self._record(name, sentence, claims, ok, "sympy", "the normal forms differ")
+        self._settle(
+            name,
+            sentence,
+            [equation(left, right) for left, right in sides],
+            (sides, where or {}, regime),
+            lambda: all(self._same(left, right, where or {}, regime) for left, right in sides),
+            "the normal forms differ",
+        )
 
     def gradient(self, name: str, sentence: str, loss: Any, letter: Any, gradient: Any) -> None:
         """`gradient` is the derivative of the loss: the directional derivative is tr(gradient' direction)."""
-        direction = sp.MatrixSymbol("D", *letter.shape)
-        loss, gradient_in_full = self.full(loss), self.full(gradient)
-        along = directional(loss, letter, direction)
-        claimed = scalar_words(sp.Trace(gradient_in_full.T * direction))
-        ok = _all_vanish(along, claimed, EVERYWHERE)
+
+        def holds() -> bool:
+            direction = sp.MatrixSymbol("D", *letter.shape)
+            along = directional(self.full(loss), letter, direction)
+            claimed = scalar_words(sp.Trace(self.full(gradient).T * direction))
+            return _all_vanish(along, claimed, EVERYWHERE)
+
         shown = equation(sp.MatrixSymbol(f"∇_{letter.name}", *letter.shape), gradient)
-        self._record(name, sentence, [shown], ok, "sympy", "the directional derivative differs")
+        self._settle(name, sentence, [shown], (loss, letter, gradient), holds, "the directional derivative differs")
 
     def follows(
         self,
@@ -146,10 +164,13 @@ class Proof:
 
         `zero` names each vanishing expression by a letter; every word of `combination` has one of these letters.
         """
-        linear = all(contains(word, set(zero)) for word, x in words(combination).items() if x != 0)
-        difference = left - right
-        ok = linear and self._same(difference, combination, {**zero, **(where or {})}, regime)
-        self._record(name, sentence, [equation(left, right)], ok, "sympy", "not a combination of what vanishes")
+
+        def holds() -> bool:
+            linear = all(contains(word, set(zero)) for word, x in words(combination).items() if x != 0)
+            return linear and self._same(left - right, combination, {**zero, **(where or {})}, regime)
+
+        inputs = (left, right, zero, combination, where or {}, regime)
+        self._settle(name, sentence, [equation(left, right)], inputs, holds, "not a combination of what vanishes")
 
     def squares(
         self,
@@ -167,13 +188,17 @@ class Proof:
         """
         right = constant + sum((x * SquaredNorm(matrix) for x, matrix in terms), sp.S.Zero)
         allowed = _ALLOWED[sp.GreaterThan]
-        signs = [sign_of(self.full(x), regime.slack) in allowed for x, _ in terms]
-        ok = all(signs) and self._same(left, right, where or {}, regime)
-        reason = "not the sum of squares" if all(signs) else "a square has a coefficient of unsettled sign"
+
+        def holds() -> bool:
+            signs = [sign_of(self.full(x), regime.slack) in allowed for x, _ in terms]
+            return all(signs) and self._same(left, right, where or {}, regime)
+
         shown = Listed(
             constant, *(x * SquaredNorm(matrix) for x, matrix in terms if not vanishes(self.full(x), regime.slack))
         )
-        self._record(name, sentence, [equation(left, shown)], ok, "sympy", reason)
+        inputs = (left, constant, list(terms), where or {}, regime)
+        reason = "not the sum of squares, or a square has a coefficient of unsettled sign"
+        self._settle(name, sentence, [equation(left, shown)], inputs, holds, reason)
         return [x * matrix for x, matrix in terms]
 
     def limit(
@@ -187,20 +212,31 @@ class Proof:
     ) -> None:
         """A limit: shown = (parameter, where it goes), computed along = (regime, slack letter, where it goes)."""
         regime, letter, end = along
-        inside = regime.resolve(self.full(expr))
-        ok = inside is not None and vanishes(sp.limit(cancelled(inside), letter, end) - regime.at(self.full(value)))
+
+        def holds() -> bool:
+            inside = regime.resolve(self.full(expr))
+            if inside is None:
+                return False
+            return vanishes(sp.limit(cancelled(inside), letter, end) - regime.at(self.full(value)))
+
         claim = equation(sp.Limit(expr, shown[0], shown[1]), value)
-        self._record(name, sentence, [claim], ok, "sympy", "the limit is another")
+        self._settle(name, sentence, [claim], (expr, shown, value, along), holds, "the limit is another")
 
     def closed_form(self, name: str, sentence: str, formula: Any, pieces: Mapping[Regime, Any]) -> Any:
         """One formula says in every regime what was proved there; returns it in the parameters alone."""
         formula_in_full = self.full(formula)
-        ok = True
-        for regime, piece in pieces.items():
-            found, wanted = regime.resolve(formula_in_full), regime.at(self.full(piece))
-            both_undefined = found is sp.nan and wanted is sp.nan
-            ok = ok and (both_undefined or (found is not None and same(found, wanted)))
-        self._record(name, sentence, [equation(sp.Symbol(name), formula)], ok, "sympy", "a regime disagrees")
+
+        def holds() -> bool:
+            for regime, piece in pieces.items():
+                found, wanted = regime.resolve(formula_in_full), regime.at(self.full(piece))
+                both_undefined = found is sp.nan and wanted is sp.nan
+                if not (both_undefined or (found is not None and same(found, wanted))):
+                    return False
+            return True
+
+        inputs = (formula, [(regime, piece) for regime, piece in pieces.items()])
+        claim = equation(sp.Symbol(name), formula)
+        self._settle(name, sentence, [claim], inputs, holds, "a regime disagrees")
         return formula_in_full
 
     def lemma(self, name: str, sentence: str, lemma: Lemma, *claims: Any) -> None:
@@ -219,6 +255,7 @@ class Proof:
         regimes: tuple[Regime, ...] = (),
     ) -> Derivation:
         """The finished derivation; `regimes` are the pieces of the domain on which the formulae are proved."""
+        save()
         return Derivation(
             self.title,
             self.statement,
@@ -229,6 +266,22 @@ class Proof:
         )
 
     # how
+
+    def _settle(
+        self,
+        name: str,
+        sentence: str,
+        claims: list[Any],
+        inputs: tuple[Any, ...],
+        holds: Callable[[], bool],
+        reason: str,
+    ) -> None:
+        """Record the step as verified if it holds; what was verified before, from the same inputs, is remembered."""
+        try:
+            ok = decided(holds.__qualname__, (self._meaning, self._equations, *inputs), holds)
+        except TimeoutError:
+            ok, reason = False, f"not settled within {STEP_SECONDS:g} s"
+        self._record(name, sentence, claims, ok, "sympy", reason)
 
     def _holds(self, relation: Any, regime: Regime) -> bool:
         if relation in (sp.true, sp.false):  # settled by SymPy from the assumptions on the letters

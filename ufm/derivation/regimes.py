@@ -54,7 +54,7 @@ def _resolved(expr: Any, regime: Regime) -> Any:
     if isinstance(expr, sp.Max | sp.Min | sp.Abs):
         return _resolved_order(expr, [_resolved(arg, regime) for arg in expr.args], regime)
     if not expr.args:
-        return regime.at(expr)
+        return sp.sympify(regime.slack.get(expr, expr))
     return expr.func(*(_resolved(arg, regime) for arg in expr.args))
 
 

@@ -23,7 +23,7 @@ from ufm.derivation.regimes import Regime
 from ufm.encodings import Encoding
 from ufm.problem import ClassTargets, Problem, SampleTargets
 from ufm.problem.symbolic import SymbolicClasses, SymbolicSamples
-from ufm.symbols import K, N, lam_b, lam_H, lam_W, n, n_k
+from ufm.symbols import K, N, Total, lam_b, lam_H, lam_W, n, n_k
 
 
 def derive(problem: Problem) -> Derivation:
@@ -149,12 +149,19 @@ def _put_in(derivation: Derivation, values: Mapping[Any, Any]) -> Derivation:
     step = Step(
         "this problem",
         "For this problem, put into the closed form:",
-        tuple(equation(letter, value) for letter, value in changed.items()),
+        (
+            *(equation(letter, value) for letter, value in changed.items()),
+            *(equation(sp.Symbol(name), formula) for name, formula in formulae.items() if _is_number(formula)),
+        ),
         "definition",
         "definition",
         "This problem",
     )
     return replace(derivation, steps=(*derivation.steps, step), formulae=MappingProxyType(formulae), regimes=regimes)
+
+
+def _is_number(formula: Any) -> bool:
+    return not formula.is_Matrix and not formula.has(Total)
 
 
 def _value(formula: Any, changed: Mapping[Any, Any]) -> Any:
