@@ -116,10 +116,11 @@ def _nc1(ax: "Axes") -> None:
     W, H = aligned_layers(problem, rng, *[np.full(K, 0.2)] * 2)
     noise = 1e-4 * rng.standard_normal(H.shape)
     noise -= np.repeat(noise.reshape(8, K, n).mean(axis=2), n, axis=1)
-    coarse, fine = (Motion(problem, W, H + noise, _times(problem, 0.01, 3, count)) for count in (_POINTS, _FINE))
-    record, course = watched(coarse), catalogue()["trajectories:within_class"].follow(fine)
-    clean = Motion(problem, W, H, fine.times)
-    strength = _predicted_modes("trajectories:logistic_modes", clean)[:, 0]
+    coarse = Motion(problem, W, H + noise, _times(problem, 0.01, 3, _POINTS))
+    times = np.concatenate([[0.0], _times(problem, 0.01, 3, _FINE)])
+    record = watched(coarse)
+    course = catalogue()["trajectories:within_class"].follow(Motion(problem, W, H + noise, times))
+    strength = _predicted_modes("trajectories:logistic_modes", Motion(problem, W, H, times))[:, 0]
     inside, outside = (np.asarray(course[name]) for name in ("within_inside", "within_outside"))
     lines = {
         "nc1_ratio": (inside**2 + outside**2) / ((K - 1) * strength),
@@ -131,7 +132,7 @@ def _nc1(ax: "Axes") -> None:
     }
     for name, line in lines.items():
         color, label = look[name]
-        ax.plot(weight * fine.times, line, color=color, linewidth=1.2, zorder=1, label=label)
+        ax.plot(weight * times[1:], line[1:], color=color, linewidth=1.2, zorder=1, label=label)
         ax.plot(weight * coarse.times, record[name], "o", color=color, markerfacecolor="none", markersize=4, zorder=2)
     ax.set_xscale("log")
     ax.set_yscale("log")
