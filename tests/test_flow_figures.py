@@ -34,7 +34,7 @@ def test_lines_of_collapse_are_where_the_points_are() -> None:
     for (x, y), (points, found) in (curves[:2], curves[2:4]):
         on_line = np.exp(np.interp(np.log(points), np.log(x), np.log(y)))
         seen = on_line > 1e-20  # below, the within-class part is round-off of the features
-        np.testing.assert_allclose(found[seen], on_line[seen], rtol=1e-3)
+        np.testing.assert_allclose(found[seen], on_line[seen], rtol=5e-3)  # the interpolation between its points
 
 
 @pytest.mark.slow
