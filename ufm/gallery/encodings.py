@@ -1,0 +1,47 @@
+"""Encodings side by side: the geometry of the class means that each asks for, with a free bias and without one."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ufm import encodings
+from ufm.optimum import solve
+from ufm.plot.frames import frame, matrix
+from ufm.plot.style import TWO_COLUMNS, style
+from ufm.problem import Problem, classes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ufm.figure import FigureSpec
+    from ufm.referee.witnesses import Witnesses
+
+K, n = 4, 25
+NAMES = ("one_hot", "simplex", "one_vs_rest", "hadamard", "ordinal", "binary")
+
+
+def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
+    """Certified optima: cosines of the class means without a bias and with a free one, and the latter in space."""
+    from matplotlib.figure import Figure
+
+    known = encodings.available()
+    with style():
+        figure = Figure(figsize=(TWO_COLUMNS, 3.7), layout="constrained")
+        grid = figure.add_gridspec(
+            3, len(NAMES) + 1, width_ratios=[*[1] * len(NAMES), 0.07], height_ratios=[1, 1, 1.25]
+        )
+        image: Any = None
+        for column, name in enumerate(NAMES):
+            codes = known[name](K)
+            for row, (lam_b, words) in enumerate(((np.inf, "no bias"), (0.0, "free bias"))):
+                ax = figure.add_subplot(grid[row, column])
+                optimum = solve(Problem(classes(codes, n), lam_W=0.01, lam_H=1e-4, lam_b=lam_b))
+                image = matrix(ax, optimum.cosines, numbers=True)
+                if row == 0:
+                    ax.set_title(name.replace("_", "-"))
+                if column == 0:
+                    ax.set_ylabel(words)
+            frame(figure.add_subplot(grid[2, column], projection="3d"), optimum.H)
+        bar = figure.colorbar(image, cax=figure.add_subplot(grid[:2, -1]))
+        bar.set_label("cosine between class means")
+    return figure
