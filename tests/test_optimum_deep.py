@@ -11,7 +11,9 @@ import pytest
 from scipy.optimize import minimize
 
 from ufm import encodings
+from ufm.constraints import NonNegative
 from ufm.errors import ProblemError
+from ufm.losses import rescaled_mse
 from ufm.optimum import Curvature, OptimumStatus, branches, curvature, solve
 from ufm.optimum.certificate import balance, stationarity
 from ufm.optimum.deep import scalar
@@ -21,6 +23,7 @@ from ufm.optimum.deep.closed_form import solve_closed_form
 from ufm.optimum.deep.factors import balanced_factors
 from ufm.optimum.deep.search import search
 from ufm.optimum.deep.spectral import DeepProblem, solve_fixed_bias
+from ufm.optimum.descent import settle
 from ufm.problem import Problem, classes, gradient, objective, reduce_problem, samples
 from ufm.tolerance import roundoff
 
@@ -383,11 +386,13 @@ def test_branches_elsewhere():
 # ---- second order
 
 
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", rescaled_mse(3, 2)])
 @pytest.mark.parametrize(("p", "lam_b", "width"), [(2, 0.3, None), (3, 0.3, 2), (3, math.inf, None), (4, 0.0, None)])
-def test_hessian_is_the_derivative_of_the_gradient(p, lam_b, width):
+def test_hessian_is_the_derivative_of_the_gradient(p, lam_b, width, loss):
     from ufm.optimum.curvature import _Hessian
 
-    problem = deep_problem(4, p=p, lam_b=lam_b, largest=4, spread=1.0, share=0.3, width=width)
+    problem = deep_problem(4 if loss == "mse" else 5, p=p, lam_b=lam_b, largest=4, spread=1.0, share=0.3, width=width)
+    problem = problem.replace(loss=loss)
     d = width or min(problem.m, problem.K)
     rng = np.random.default_rng(p)
     W = (rng.standard_normal((problem.m, d)), *(rng.standard_normal((d, d)) for _ in range(p - 2)))
@@ -447,8 +452,40 @@ def test_a_swapped_direction_is_a_saddle():
     assert chosen.certificate.curvature > 0
 
 
-def test_lanczos_agrees_with_the_whole_hessian(monkeypatch):
-    problem = deep_problem(6, p=3, lam_b=math.inf, largest=5, spread=1.0, share=0.2)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", rescaled_mse(3, 2)])
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("width", [None, 1])
+def test_no_answer_is_a_saddle(loss, layers, width):
+    """Every loss, shallow and deep, wide and below the rank: critical, balanced, and curved upwards off the orbit."""
+    if layers > 1 and not isinstance(loss, str):
+        return  # no solver
+    for lam_b in (0.0, 0.3, math.inf):
+        targets = classes(encodings.one_hot(3), [9, 5, 2])
+        problem = Problem(targets, lam_W=(0.02,) * layers, lam_H=0.01, lam_b=lam_b, loss=loss, width=width)
+        certificate = solve(problem).certificate
+        assert certificate.stationarity <= CRITICAL
+        assert certificate.balance <= 1e-9
+        assert certificate.curvature is not None
+        assert certificate.curvature > 0
+
+
+def test_a_descent_from_a_saddle_leaves_it():
+    """The width-1 point on the second direction is critical; settling from it ends on the first."""
+    problem = Problem(targets=classes(encodings.one_hot(2), [40, 10]), lam_W=0.01, lam_H=0.01, width=1)
+    reduction = reduce_problem(problem)
+    wide = solve_fixed_bias(replace(DeepProblem.of(problem, reduction), d=2), np.zeros(2))
+    W, H = balanced_factors(problem, replace(wide, U=wide.U[:, 1:], s=wide.s[1:], V=wide.V[:, 1:]), 1)
+    H = reduction.features(H)
+    assert stationarity(problem, W, H, np.zeros(2)) <= CRITICAL
+    end = settle(problem, W, H, np.zeros(2))
+    assert end.value == pytest.approx(solve(problem).value, rel=1e-9)
+    assert end.value < float(objective(problem, W, H)) - 1e-3
+
+
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_lanczos_agrees_with_the_whole_hessian(monkeypatch, loss):
+    problem = deep_problem(6 if loss == "mse" else 7, p=3, lam_b=math.inf, largest=5, spread=1.0, share=0.2)
+    problem = problem.replace(loss=loss)
     optimum = solve(problem)
     whole = curvature(problem, optimum.W, optimum.H, optimum.b)
     monkeypatch.setattr(sys.modules["ufm.optimum.curvature"], "_DENSE", 0)  # the function has the module's name
@@ -523,8 +560,8 @@ def test_methods_and_limits_are_said():
         solve(problem, method="closed form")
     with pytest.raises(ProblemError, match="penalised bias"):
         solve(problem.replace(lam_b=0.0), method="search")
-    with pytest.raises(ProblemError, match="mse"):
-        curvature(problem.replace(loss="cross_entropy"), (), np.zeros((1, 1)))
+    with pytest.raises(ProblemError, match="unconstrained"):
+        curvature(problem.replace(lam_W=1.0, constraint=NonNegative()), (), np.zeros((1, 1)))
 
 
 def test_a_spoilt_point_is_caught():

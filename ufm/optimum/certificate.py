@@ -4,39 +4,45 @@ import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
 from ufm.optimum.cancellation import cancellation
 from ufm.problem import Problem, gradient
 
+T = TypeVar("T")
 _SMALLEST, _LARGEST = 1e-280, 1e300
 _CRITICAL = 1e-10  # a stationarity up to which nobody asks how much of it is round-off
 
 
-class Residual:
-    """A field that is given as a number, or as a function without arguments which is called when it is first read.
+class Residual(Generic[T]):
+    """A field that is given as a value, or as a function without arguments which is called when it is first read.
 
     A value and its bound never need the residuals of the point; a solve is faster without, and nothing else changes.
     """
+
+    def __init__(self, *default: T) -> None:
+        self.default = default
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
     @overload
-    def __get__(self, instance: None, owner: type) -> "Residual": ...
+    def __get__(self, instance: None, owner: type) -> "Residual[T]": ...
     @overload
-    def __get__(self, instance: object, owner: type) -> float: ...
-    def __get__(self, instance: Any, owner: type) -> "Residual | float":
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: Any, owner: type) -> "Residual[T] | T":
         if instance is None:
+            if self.default:
+                return self.default[0]
             raise AttributeError(self.name)  # tells the dataclass that the field has no default
         found: Any = instance.__dict__[self.name]
         if callable(found):
             found = instance.__dict__[self.name] = found()
         return found
 
-    def __set__(self, instance: object, value: float | Callable[[], float]) -> None:
+    def __set__(self, instance: object, value: T | Callable[[], T]) -> None:
         instance.__dict__[self.name] = value
 
 
@@ -49,17 +55,18 @@ class Certificate:
     stationarity: largest norm of the gradient by a factor, relative to the norms of its terms; balance: largest
     difference between neighbouring factors, lam_W W'W against lam_H HH', relative to its terms; rank: of the product;
     unique: of the logits and b, None where undecided; curvature: least eigenvalue of the Hessian off the rotations of
-    the feature space, None where not computed; work: singular value decompositions or iterations spent.
+    the feature space, None where there is no point to look at (an infimum that is not attained), under a constraint,
+    and above some hundred variables (there ask `ufm.optimum.curvature`); work: decompositions or iterations spent.
     """
 
     value: float
     lower_bound: float
-    stationarity: Residual = Residual()
-    balance: Residual = Residual()
+    stationarity: Residual[float] = Residual()
+    balance: Residual[float] = Residual()
     rank: int = 0
     unique: bool | None = None
     dual: np.ndarray | None = None
-    curvature: float | None = None
+    curvature: Residual[float | None] = Residual(None)
     work: int = 0
 
     @property

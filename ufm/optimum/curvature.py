@@ -1,7 +1,8 @@
 """Second order at a critical point: the least eigenvalue of the Hessian in the factors, off the rotations' orbit.
 
 Coordinates are those of N samples: class means are scaled by sqrt(n_k), so a step's length is that of its samples.
-Features within a class decouple, with the Hessian W'W/N + lam_H for the whole product W. Rotating the space between
+Features within class k decouple, with the Hessian W'C_k W/N + lam_H: W the whole product, C_k the loss's second
+derivative by the logits (I for the squared loss, mass (diag p - pp') for cross-entropy). Rotating the space between
 two factors leaves the objective as it is (any linear map does where both have weight zero): those directions are
 projected out.
 """
@@ -15,10 +16,11 @@ import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from ufm.errors import ProblemError, UfmError
+from ufm.losses import RescaledMSE
+from ufm.losses import loss as find_loss
 from ufm.problem import Problem
 
-CHEAP = 150  # variables up to which `solve` fills in the curvature: a few milliseconds
-_DENSE = 800  # variables up to which the whole Hessian is written down
+_DENSE = 800  # variables up to which the whole Hessian is written down, and a certificate tells the curvature
 _BATCH = 2**22  # numbers of one factor's batch of tangents
 
 
@@ -47,13 +49,13 @@ class Curvature:
 def curvature(
     problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray | None = None, tol: float = 1e-8
 ) -> Curvature:
-    """Least eigenvalue of the Hessian of the objective at a critical point, squared loss, any p >= 2.
+    """Least eigenvalue of the Hessian of the objective at a critical point: any loss, any p >= 2, no constraint.
 
     W: layers, last first; H: class means (d x K) or samples (d x N); b (m) or None. tol: relative accuracy of Lanczos,
     which takes over from a dense eigenvalue problem above 800 variables.
     """
-    if problem.loss != "mse":
-        raise ProblemError("loss", problem.loss, "curvature handles loss='mse'.")
+    if problem.constraint is not None:
+        raise ProblemError("constraint", problem.constraint, "curvature is that of an unconstrained problem; None.")
     hessian = _Hessian(problem, tuple(W), H, b)
     orbit = _orbit(hessian)
     size = hessian.size
@@ -74,6 +76,11 @@ def variables(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> int
     return sum(layer.size for layer in W) + H.size + (problem.m if problem.has_bias else 0)
 
 
+def second_order(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> float | None:
+    """The least eigenvalue for a certificate: None where it is not a matter of a second at most."""
+    return curvature(problem, W, H, b).least if variables(problem, W, H) <= _DENSE else None
+
+
 class _Hessian:
     """The objective's second derivative at one point, applied to batches of tangents."""
 
@@ -86,6 +93,7 @@ class _Hessian:
         self.factors = (*W, H * self.q)
         self.lam = [*map(float, problem.lam_W), float(problem.lam_H)]
         self.lam_b = float(problem.lam_b) if self.has_bias else 0.0
+        self.shifts = problem.loss == "cross_entropy" and self.has_bias and self.lam_b == 0
         self.shapes = [factor.shape for factor in self.factors]
         self.size = sum(factor.size for factor in self.factors) + (problem.m if self.has_bias else 0)
         self.left = [np.eye(problem.m)]  # product of the factors before each one
@@ -95,7 +103,9 @@ class _Hessian:
         for factor in reversed(self.factors):
             self.right.insert(0, factor @ self.right[0])
         bias = np.zeros(problem.m) if b is None else b
-        self.E = (self.left[-1] + np.outer(bias, self.q) - targets * self.q) / self.N
+        Z = self.left[-1] / self.q + bias[:, None]
+        self.E = find_loss(problem.loss).slope(Z, targets) * (self.q / self.N)
+        self.curve = _curve(problem, Z, targets)
 
     def split(self, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
         """Rows of x (j x size) as batches of factors, and of b."""
@@ -115,9 +125,8 @@ class _Hessian:
         d_right = [np.zeros((1, *self.right[-1].shape))]
         for j in range(p - 1, 0, -1):
             d_right.insert(0, dF[j] @ self.right[j + 1] + self.factors[j] @ d_right[0])
-        dE = d_left[-1] / self.N
-        if self.has_bias:
-            dE = dE + db[:, :, None] * (self.q / self.N)
+        dZ = d_left[-1] / self.q + (db[:, :, None] if self.has_bias else 0.0)
+        dE = self.curve(dZ) * (self.q / self.N)
         out = []
         for j in range(p):
             L, R = self.left[j].T, self.right[j + 1].T
@@ -152,6 +161,10 @@ def _orbit(hessian: _Hessian) -> np.ndarray:
         block[:, middle : middle + right.size] = -(generators @ right).reshape(generators.shape[0], right.size)
         columns.append(block)
         at = middle
+    if hessian.shifts:  # a constant in every logit, which a free bias gives for nothing
+        shift = np.zeros((1, hessian.size))
+        shift[0, hessian.size - hessian.left[0].shape[0] :] = 1.0
+        columns.append(shift)
     tangents = np.concatenate(columns)
     tangents = tangents[np.linalg.norm(tangents, axis=1) > 0]
     if tangents.shape[0] == 0:
@@ -198,7 +211,29 @@ def _lanczos(hessian: _Hessian, orbit: np.ndarray, tol: float) -> tuple[float, n
 
 def _within_class(problem: Problem, hessian: _Hessian) -> float:
     """Least eigenvalue among features that differ within a class; inf where no class has two samples."""
-    if not hessian.collapsed or np.all(problem.targets.multiplicity == 1):
+    many = np.flatnonzero(problem.targets.multiplicity > 1) if hessian.collapsed else np.zeros(0, dtype=int)
+    if many.size == 0:
         return np.inf
-    product = hessian.left[-2]
-    return float(np.linalg.eigvalsh(product.T @ product / problem.N)[0]) + hessian.lam[-1]
+    product, columns = hessian.left[-2], hessian.q.size
+    if isinstance(problem.loss, str) and problem.loss == "mse":
+        many = many[:1]  # the same in all classes
+    unit = np.eye(problem.m)
+    least = np.inf
+    for k in many:
+        images = np.zeros((problem.m, problem.m, columns))
+        images[:, :, k] = unit
+        C = hessian.curve(images)[:, :, k]
+        least = min(least, float(np.linalg.eigvalsh(product.T @ C @ product / problem.N)[0]))
+    return least + hessian.lam[-1]
+
+
+def _curve(problem: Problem, Z: np.ndarray, T: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The loss's second derivative at logits Z applied to batches of changes (j x m x columns)."""
+    if isinstance(problem.loss, RescaledMSE):
+        weights = problem.loss.weights(T)
+        return lambda D: weights * D
+    if problem.loss == "mse":
+        return lambda D: D
+    P = np.exp(Z - Z.max(axis=0))
+    P, mass = P / P.sum(axis=0), T.sum(axis=0)
+    return lambda D: mass * P * (D - np.sum(P * D, axis=-2, keepdims=True))

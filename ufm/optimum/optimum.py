@@ -8,9 +8,12 @@ import numpy as np
 from ufm.errors import UfmError
 from ufm.metrics.state import labelled, observables
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
+from ufm.optimum.curvature import second_order
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 from ufm.record import Record
+
+_NO_POINT = (OptimumStatus.NOT_ATTAINED, OptimumStatus.AT_INFINITY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +113,6 @@ def finish(
     rank: int,
     unique: bool | None = None,
     dual: np.ndarray | None = None,
-    curvature: float | None = None,
     work: int = 0,
 ) -> Optimum:
     """Assemble an answer; the residuals of a critical point come from the point itself, for every engine, when asked.
@@ -127,7 +129,7 @@ def finish(
         rank=rank,
         unique=unique,
         dual=dual,
-        curvature=curvature,
+        curvature=partial(second_order, problem, W, H, b) if status not in _NO_POINT else None,
         work=work,
     )
     return Optimum(problem, status, method, W, H, b, singular_values, certificate)

@@ -5,7 +5,6 @@ import math
 import numpy as np
 
 from ufm.errors import ProblemError
-from ufm.optimum.curvature import CHEAP, curvature, variables
 from ufm.optimum.deep.bound import lower_bound
 from ufm.optimum.deep.branching import branch
 from ufm.optimum.deep.closed_form import solve_closed_form
@@ -49,7 +48,6 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
     s = np.zeros(min(reduced.A.shape))
     s[: solution.rank] = solution.s
     decided = status is OptimumStatus.PROVED and reduced.t > 0
-    cheap = variables(problem, W, H) <= CHEAP and status is not OptimumStatus.NOT_ATTAINED
     return finish(
         problem,
         W,
@@ -62,7 +60,6 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
         singular_values=s * math.sqrt(problem.N),
         rank=solution.rank,
         unique=not solution.tie if decided else None,
-        curvature=curvature(problem, W, H, solution.b).least if cheap else None,
         work=work,
     )
 

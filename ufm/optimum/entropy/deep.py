@@ -6,21 +6,21 @@ centred targets themselves, blocks of few classes each, points on a circle, low-
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
+from scipy.optimize import minimize_scalar
 
 from ufm.errors import ProblemError
+from ufm.optimum.descent import settle
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.status import OptimumStatus
-from ufm.problem import Problem, gradient, objective
+from ufm.problem import Problem, objective
 
 _RANDOM_STARTS = 6
-_POLISHED = 500  # variables up to which a dense Newton polish is affordable
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,53 +156,8 @@ def _balanced(problem: Problem, X: np.ndarray, d: int) -> tuple[tuple[np.ndarray
 
 
 def _descend(problem: Problem, name: str, W: tuple[np.ndarray, ...], H: np.ndarray) -> Candidate:
-    """L-BFGS on all factors, then Newton steps to round-off where they are affordable."""
-    shapes = [layer.shape for layer in (*W, H)]
-    b = np.zeros(problem.m if problem.has_bias else 0)
-    cuts = np.cumsum([rows * columns for rows, columns in shapes])
-    scale = np.sqrt(problem.targets.multiplicity)  # descend on all samples' features, not on their sums
-
-    def split(x: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray | None]:
-        parts = np.split(x, cuts)
-        *layers, features = (part.reshape(shape) for part, shape in zip(parts, shapes, strict=False))
-        return tuple(layers), features / scale, parts[-1] if problem.has_bias else None
-
-    def slope(x: np.ndarray) -> np.ndarray:
-        layers, features, offset = split(x)
-        g = gradient(problem, layers, features, offset)
-        pieces = [*(layer.ravel() for layer in g.W), (g.H / scale).ravel()]
-        return np.concatenate([*pieces, g.b] if problem.has_bias else pieces)
-
-    def value(x: np.ndarray) -> float:
-        return float(objective(problem, *split(x)))
-
-    start = np.concatenate([*(layer.ravel() for layer in W), (H * scale).ravel(), b])
-    options = {"maxiter": 5000, "maxfun": 10000, "ftol": 1e-16, "gtol": 1e-11, "maxcor": 30}
-    x = minimize(value, start, jac=slope, method="L-BFGS-B", options=options).x
-    x = _polish(x, slope, value)
-    layers, features, offset = split(x)
-    return Candidate(name, value(x), layers, features, np.zeros(problem.m) if offset is None else offset)
-
-
-def _polish(
-    x: np.ndarray, slope: Callable[[np.ndarray], np.ndarray], value: Callable[[np.ndarray], float]
-) -> np.ndarray:
-    """A few Newton steps with a differenced Hessian, off its kernel (rotations of the layers), while they help."""
-    if x.size > _POLISHED:
-        return x
-    g = slope(x)
-    for _ in range(4):
-        size = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
-        hessian = np.stack([(slope(x + size * e) - slope(x - size * e)) / (2 * size) for e in np.eye(x.size)])
-        eigenvalues, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-        kept = np.abs(eigenvalues) > 1e-7 * np.max(np.abs(eigenvalues))
-        step = vectors[:, kept] @ ((vectors[:, kept].T @ g) / np.abs(eigenvalues[kept]))
-        following = x - step
-        g_following = slope(following)
-        if np.linalg.norm(g_following) >= np.linalg.norm(g) / 2 or value(following) > value(x) + 1e-12:
-            break
-        x, g = following, g_following
-    return x
+    end = settle(problem, W, H, np.zeros(problem.m))
+    return Candidate(name, end.value, end.W, end.H, end.b)
 
 
 def _unpenalised(problem: Problem) -> Optimum:

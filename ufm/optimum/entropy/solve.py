@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from ufm.errors import ProblemError
+from ufm.optimum.descent import best_of
 from ufm.optimum.entropy.closed_form import no_features, simplex
 from ufm.optimum.entropy.duality import best_dual_value
 from ufm.optimum.entropy.limits import drop_empty_rows, solve_unregularised
@@ -18,6 +19,7 @@ from ufm.problem import Problem
 _CLOSED = 1e-9  # relative duality gap of a certified optimum of up to _SMALL classes ...
 _CLOSED_LARGE = 1e-6  # ... and of a larger one
 _SMALL = 200
+_NARROW_STARTS = 8
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
 
 
@@ -37,31 +39,32 @@ def solve_entropy(problem: Problem, method: str) -> Optimum:
         solution, found_by = _solve_wide(program, method)
         status = OptimumStatus.CERTIFIED if _closed(program, solution) else OptimumStatus.OPEN_GAP
     width = problem.width if problem.width is not None else min(problem.targets.columns.shape)
-    if width < solution.rank:
-        if program.threshold > 0:
-            from ufm.optimum.entropy.narrow import solve_narrow
-
-            solution = solve_narrow(program, width, solution)
-        else:
-            solution = _truncated(program, solution, width)
+    narrow = width < solution.rank
+    if narrow:
         found_by, status = f"{found_by}, then width {width}", OptimumStatus.BEST_KNOWN
+        solution = _truncated(program, solution, width)
     elif not np.all(rows):
         status = OptimumStatus.AT_INFINITY
     solution = _with_empty_rows(solution, rows)
     W, H = _balanced_factors(problem, solution, stated.r, width)
+    H, b, value = H[:, index], solution.b, solution.value
     s = np.zeros(min(problem.targets.columns.shape))
     s[: solution.rank] = solution.s
+    if narrow and program.threshold > 0 and np.all(rows):
+        end = best_of(problem, (W,), H, b, _NARROW_STARTS)
+        W, H, b, value = end.W[0], end.H, end.b, end.value
+        s = np.linalg.svd(W @ H * np.sqrt(problem.targets.multiplicity / problem.N), compute_uv=False)[: s.size]
     return finish(
         problem,
         (W,),
-        H[:, index],
-        solution.b,
+        H,
+        b,
         status=status,
         method=found_by,
-        value=solution.value,
+        value=value,
         lower_bound=solution.bound,
         singular_values=s * math.sqrt(problem.N),
-        rank=solution.rank,
+        rank=int(np.sum(s > _CVXPY_ACCURACY * np.max(s, initial=0.0))) if narrow else solution.rank,
         unique=True if status is OptimumStatus.CERTIFIED and program.threshold > 0 else None,
         dual=solution.dual,
         work=solution.work,

@@ -7,6 +7,7 @@ from scipy.optimize import minimize
 
 from ufm.optimum.deep.bound import majorisation_bound
 from ufm.optimum.deep.branching import branch
+from ufm.optimum.deep.search import descend_from
 from ufm.optimum.deep.spectral import DeepProblem
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 from ufm.problem import Problem, reduce_problem
@@ -37,7 +38,8 @@ def solve_narrow(problem: ShrinkageProblem, d: int, wide: ShrinkageSolution) -> 
         )
         for b in starts
     ]
-    return _keep(problem, min(found, key=lambda result: result.fun).x, d), False
+    program = DeepProblem(problem.A, problem.u, problem.threshold, 2, problem.lam_b, d)
+    return _keep(problem, descend_from(program, min(found, key=lambda result: result.fun).x).b, d), False
 
 
 def narrow_bound(problem: Problem, value: float) -> float:

@@ -5,15 +5,17 @@ import math
 import numpy as np
 
 from ufm.errors import ProblemError
+from ufm.optimum.descent import best_of
 from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.status import OptimumStatus
 from ufm.optimum.weighted.closed_form import balanced
 from ufm.optimum.weighted.program import WeightedProgram, WeightedSolution, assemble
 from ufm.optimum.weighted.proximal import solve_proximal
-from ufm.problem import Problem, gradient, objective
+from ufm.problem import Problem
 
 METHODS = ("auto", "closed form", "proximal gradient", "cvxpy")
 _CLOSED = 1e-9  # relative duality gap of a certified optimum
+_NARROW_STARTS = 8
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
 
 
@@ -31,8 +33,8 @@ def solve_weighted(problem: Problem, method: str) -> Optimum:
     s[:rank] = solution.s
     W, H = _balanced_factors(problem, solution, program.r, width)
     if width < solution.rank:
-        W, H, b = _descend(problem, W, H, b)
-        value = float(objective(problem, W, H, b if problem.has_bias else None))
+        end = best_of(problem, (W,), H, b, _NARROW_STARTS)
+        W, H, b, value = end.W[0], end.H, end.b, end.value
         s = np.linalg.svd(W @ H * program.r, compute_uv=False)
         rank = int(np.sum(s > _CVXPY_ACCURACY * s[0]))
         found_by, status = f"{found_by}, then width {width}", OptimumStatus.BEST_KNOWN
@@ -83,29 +85,3 @@ def _balanced_factors(
     W[:, : root.size] = solution.U[:, : root.size] * (root / tilt)
     H[: root.size] = (solution.V[:, : root.size] * (root * tilt)).T / (r * math.sqrt(problem.N))
     return W, H
-
-
-def _descend(
-    problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """A critical point of the factors below the truncated optimum; features are scaled by class sizes."""
-    from scipy.optimize import minimize
-
-    root = np.sqrt(problem.targets.multiplicity)
-    sizes = np.cumsum([W.size, H.size])
-
-    def parts(flat: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        first, second, third = np.split(flat, sizes)
-        return first.reshape(W.shape), second.reshape(H.shape) / root, third
-
-    def fun(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        V, F, c = parts(flat)
-        bias = c if problem.has_bias else None
-        slope = gradient(problem, V, F, bias)
-        joined = np.concatenate([slope.W[0].ravel(), (slope.H / root).ravel(), slope.b if problem.has_bias else c])
-        return float(objective(problem, V, F, bias)), joined
-
-    start = np.concatenate([W.ravel(), (H * root).ravel(), b if problem.has_bias else np.zeros(0)])
-    options = {"maxiter": 20_000, "maxfun": 50_000, "ftol": 0, "gtol": 1e-13}
-    found = parts(minimize(fun, start, jac=True, method="L-BFGS-B", options=options).x)
-    return found[0], found[1], found[2] if problem.has_bias else b
