@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from ufm.display import listing, pill
 from ufm.errors import UfmError
 from ufm.record import Record
 from ufm.tolerance import Tolerance, tolerance
@@ -106,10 +108,9 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{cell}</th>" for cell in self._header)
-        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in self._cells())
-        notes = "".join(f"<p>{note}</p>" for note in self.notes)
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        agrees = {"yes": pill("yes", "#cfe6f5"), "NO": pill("no", "#f9d3c0")}
+        rows = [[*row[:-1], agrees.get(row[-1], row[-1])] for row in self._cells()]
+        return listing(self._header, rows) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 
 def compare(record: Record, *others: Record) -> Comparison:

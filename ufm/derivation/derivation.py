@@ -77,6 +77,9 @@ class Derivation:
 
         return to_latex(self)
 
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
     def markdown(self) -> str:
         """The proof as Markdown with $...$ formulae."""
         from ufm.derivation.render import to_markdown

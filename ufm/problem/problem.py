@@ -11,6 +11,7 @@ import numpy as np
 
 from ufm import constraints, losses
 from ufm.constraints import Constraint, Facts
+from ufm.display import card
 from ufm.errors import ProblemError
 from ufm.losses import RescaledMSE
 from ufm.losses import loss as find_loss
@@ -186,6 +187,30 @@ class Problem:
         text = f"Problem({self.targets!r}, loss={self.loss!r}, lam_W={lam_W}, lam_H={self.lam_H}, lam_b={self.lam_b}"
         text += f", width={self.width}" if self.width is not None else ""
         return text + (f", constraint={type(self.constraint).__name__})" if self.constraint is not None else ")")
+
+    def _repr_html_(self) -> str:
+        rows = {"targets": self.targets, "loss": self.loss, "λ_W": ", ".join(str(w) for w in self.lam_W)}
+        bias = "none (λ_b = ∞)" if not self.has_bias else f"λ_b = {self.lam_b}" + (" (free)" if self.lam_b == 0 else "")
+        rows |= {"λ_H": self.lam_H, "bias": bias, "width": "as wide as needed" if self.width is None else self.width}
+        rows |= {"constraint": self.constraint} if self.constraint is not None else {}
+        return card("Unconstrained-features model: minimise", rows, formula=self.latex())
+
+    def latex(self) -> str:
+        """The objective in LaTeX, with letters for its weights."""
+        layers = range(self.p - 1, 0, -1)
+        product = "W" if self.p == 2 else " ".join(f"W_{{{l}}}" for l in layers)
+        bias = r" + b\,\mathbf{1}_N'" if self.has_bias else ""
+        text = rf"\frac{{1}}{{2N}} \lVert {product} H{bias} - Y \rVert^2"
+        if self.loss != "mse":
+            name = r"\mathrm{CE}" if self.loss == "cross_entropy" else r"\ell"
+            text = rf"\frac{{1}}{{N}} \sum_{{i=1}}^{{N}} {name}({product} h_i{' + b' if bias else ''}, y_i)"
+        if self.p == 2:
+            text += r" + \frac{\lambda_W}{2} \lVert W \rVert^2"
+        else:
+            text += "".join(rf" + \frac{{\lambda_{{W_{l}}}}}{{2}} \lVert W_{{{l}}} \rVert^2" for l in layers)
+        text += r" + \frac{\lambda_H}{2} \lVert H \rVert^2"
+        free = self.lam_b == 0
+        return text + (r" + \frac{\lambda_b}{2} \lVert b \rVert^2" if self.has_bias and not free else "")
 
 
 def _check_weight(value: Weight, field: str, *, finite: bool) -> None:

@@ -1,0 +1,68 @@
+"""What notebooks show: well-formed HTML with drawn formulae, nothing of the user's text taken for markup."""
+
+import xml.etree.ElementTree as ET
+from html import unescape
+
+import numpy as np
+import pytest
+
+import ufm
+from ufm.display import card, listing, pill
+
+ONE_HOT = ufm.classes(ufm.encodings.one_hot(4), 5)
+PROBLEMS = {
+    "shallow": ufm.Problem(ONE_HOT, lam_W=0.01, lam_H=0.002, lam_b=0.1),
+    "deep, free bias": ufm.Problem(ONE_HOT, lam_W=(0.01, 0.01), lam_H=0.002, lam_b=0.0),
+    "cross-entropy": ufm.Problem(ONE_HOT, lam_W=0.01, lam_H=0.002, loss="cross_entropy"),
+    "constrained": ufm.Problem(ONE_HOT, lam_W=0.01, lam_H=0.002, constraint=ufm.constraints.NonNegative()),
+    "regression": ufm.Problem(ufm.samples(np.eye(3, 6)), lam_W=0.01, lam_H=0.002, width=2),
+}
+
+
+def tree(html):
+    """The HTML as XML: fails where a tag is left open."""
+    return ET.fromstring(f"<root>{html}</root>")
+
+
+def words(html):
+    return " ".join(" ".join(tree(html).itertext()).split())
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_shows_its_objective_and_its_fields(name):
+    html = PROBLEMS[name]._repr_html_()
+    assert "<math" in html
+    assert "\\" not in words(html)
+    assert "0.002" in words(html)
+
+
+def test_the_objective_names_every_layer_and_only_a_bias_that_is_there():
+    deep, none = PROBLEMS["deep, free bias"].latex(), PROBLEMS["cross-entropy"].latex()
+    assert "W_{2} W_{1} H" in deep
+    assert r"\lambda_{W_1}" in deep
+    assert "+ b" in deep
+    assert r"\lambda_b" not in deep  # a free bias is not penalised
+    assert "+ b" not in none
+    assert "lambda_b" not in none
+
+
+def test_a_comparison_marks_what_disagrees():
+    optimum = ufm.solve(PROBLEMS["shallow"]).record()
+    flow = ufm.simulate(PROBLEMS["shallow"], t1=1.0).record()
+    html = ufm.compare(optimum, flow)._repr_html_()
+    assert "no" in words(html).split()
+    assert "yes" in words(ufm.compare(optimum, optimum)._repr_html_()).split()
+
+
+def test_a_proof_shows_as_markdown():
+    from ufm.derivation.load import prove
+
+    assert "$$" in prove("class_encoding:transition")._repr_markdown_()
+
+
+def test_text_is_not_markup():
+    hostile = "<script>alert(1)</script>"
+    for html in (card(hostile, {hostile: hostile}, note=hostile), listing([hostile], [[hostile]], caption=hostile)):
+        assert "<script" not in html
+        assert hostile in unescape(html)
+    assert "<script" not in pill(hostile, "#fff")

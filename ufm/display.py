@@ -1,0 +1,42 @@
+"""What notebooks show of an object: a formula and a small table, in HTML that needs no script (Jupyter, marimo)."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from ufm.mathml import mathml
+
+
+def card(title: str, rows: Mapping[str, Any], *, formula: str = "", note: str = "") -> str:
+    """A heading, a displayed LaTeX formula, and a table of names and values; markup in a value is a `Markup`."""
+    body = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{_cell(v)}</td></tr>" for k, v in rows.items())
+    drawn = f"<div style='overflow-x:auto'>{mathml(formula, display=True)}</div>" if formula else ""
+    words = f"<p>{escape(note)}</p>" if note else ""
+    return f"<div><b>{escape(title)}</b>{drawn}<table><tbody>{body}</tbody></table>{words}</div>"
+
+
+def listing(header: Sequence[str], rows: Sequence[Sequence[Any]], *, caption: str = "") -> str:
+    """A table with a header."""
+    head = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    above = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+class Markup(str):
+    """HTML that is shown as it is."""
+
+
+def pill(word: str, colour: str) -> Markup:
+    """A word on a coloured ground, dark letters on light, readable in both of a notebook's themes."""
+    look = f"background:{colour};color:#111;border-radius:0.3em;padding:0.05em 0.45em;font-weight:600"
+    return Markup(f"<span style='{look}'>{escape(word)}</span>")
+
+
+def number(value: float) -> str:
+    """Twelve digits at most, and words for the ends of the scale."""
+    return "∞" if value == float("inf") else f"{value:.12g}"
+
+
+def _cell(value: Any) -> str:
+    return str(value) if isinstance(value, Markup) else escape(str(value))
