@@ -159,7 +159,7 @@ def test_methods_are_those_of_the_problem():
     assert solve(deep, "metastable").value >= solve(deep).value
     for method in ("search", "metastable"):
         assert solve(deep, method, over={"lam_H": [0.01, 0.02]})[0].value == solve(deep, method).value
-    with pytest.raises(ProblemError, match="search, metastable"):
+    with pytest.raises(ProblemError, match="search, branch and bound, metastable"):
         solve(deep, "newton", over={"lam_H": [0.01]})
     with pytest.raises(ProblemError, match="closed form, newton, cvxpy"):
         solve(deep.replace(lam_W=0.01, loss="cross_entropy"), "groups")
