@@ -1,5 +1,6 @@
 """What a statement claims of an observable; each claim says by how much an answer violates it."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -193,6 +194,55 @@ class Increases:
     def text(self) -> str:
         """The claim in one line."""
         return f"{self.observable} does not decrease in {self.in_field}"
+
+
+@dataclass(frozen=True)
+class Approaches:
+    """As fields of the problem are multiplied by ever smaller factors, the observable tends to the formula.
+
+    factors: falling, equally spaced in their logarithms. A distance that falls as the inverse of log(1/factor), or
+    faster, has an inverse whose steps do not shrink; one that stays above a positive number has steps that vanish. So
+    each step must be at least `share` of the one before it.
+    """
+
+    observable: str
+    expression: Any
+    in_fields: tuple[str, ...]
+    factors: tuple[float, ...]
+    share: float = 0.5
+    letters: Letters = field(default_factory=dict, repr=False, compare=False)
+
+    def violation(self, problem: Problem, oracle: Oracle) -> Violation:
+        """The largest share of a step that the next one lacks: at most 1 where no step falls short."""
+        goal = np.ravel(np.asarray(Formula(sp.sympify(self.expression), self.letters)(problem)))
+        distances = []
+        for factor in self.factors:
+            changed = {name: _multiplied(getattr(problem, name), factor) for name in self.in_fields}
+            distances.append(float(np.max(np.abs(self.seen(oracle(problem.replace(**changed)), problem) - goal))))
+        floor = tolerance("optimum", self.observable).abs
+        inverses = [1 / max(distance, floor) for distance in distances]
+        steps = [after - before for before, after in itertools.pairwise(inverses)]
+        worst = 0.0
+        for i, (before, after) in enumerate(itertools.pairwise(steps)):
+            if distances[i + 2] > floor:  # at the floor nothing is left to fall
+                worst = max(worst, self.share * before / after if min(before, after) > 0 else float("inf"))
+        return Violation(worst, distances[-1], 0.0)
+
+    def seen(self, record: Record, problem: Problem) -> np.ndarray:
+        """The observable of a record, flat."""
+        return np.ravel(record[self.observable].values)
+
+    def rewritten(self, units: Units) -> "Approaches":
+        """The same claim in our own weights: a paper's are positive multiples of ours."""
+        return replace(self, expression=sp.sympify(self.expression).xreplace(units.letters))
+
+    def text(self) -> str:
+        """The claim in one line."""
+        return f"{self.observable} tends to {self.expression} as {', '.join(self.in_fields)} vanish"
+
+
+def _multiplied(value: Any, factor: float) -> Any:
+    return tuple(factor * each for each in value) if isinstance(value, tuple) else factor * value
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,13 @@ def cosines(M: np.ndarray) -> np.ndarray:
     return result
 
 
+def squared_distances(M: np.ndarray) -> np.ndarray:
+    """||m_k - m_l||^2 of the columns of M (d x K -> K x K), to round-off of their squared norms."""
+    G = gram(M)
+    squares = np.diag(G)
+    return np.maximum(0.0, squares[:, None] + squares[None, :] - 2 * G)
+
+
 def mean_cosine(cosine_matrix: np.ndarray) -> float:
     """Mean off-diagonal entry of a cosine matrix (K x K)."""
     return float(np.mean(off_diagonal(cosine_matrix)))

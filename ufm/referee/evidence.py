@@ -47,10 +47,12 @@ def gather(
 ) -> Evidence:
     """Put every claim to an oracle on every problem to which the statement applies, and keep the worst answer."""
     worst, claim_text, where, checked = Violation(0.0, math.nan, math.nan), "", None, 0
+    ratios: list[float] = []
     problems = [p for p in problems if theorem.applies(p)]
     for i, problem in enumerate(problems):
         progress(f"{theorem.id}: {witness}", i, len(problems))
         checked += 1
+        ratios.append(0.0)
         for printed, claim in zip(theorem.claims, theorem.claims_in_ours, strict=True):
             try:
                 violation = claim.violation(problem, oracle)
@@ -58,10 +60,11 @@ def gather(
                 return Evidence(
                     witness, checked, Violation(math.inf, math.nan, math.nan), printed.text(), problem, str(error)
                 )
+            ratios[-1] = max(ratios[-1], violation.ratio)
             if violation.ratio > worst.ratio or not claim_text:
                 worst, claim_text, where = violation, printed.text(), problem
     progress(f"{theorem.id}: {witness}", len(problems), len(problems))
-    return Evidence(witness, checked, worst, claim_text, where, note)
+    return Evidence(witness, checked, worst, claim_text, where, note, tuple(ratios))
 
 
 def smallest_counterexample(theorem: Theorem, worst: Evidence, oracle: Oracle) -> Counterexample | None:
@@ -104,8 +107,11 @@ def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | 
             record, by = solve(problem, method="cvxpy").record(), "cvxpy"
         except ImportError:
             record, by = simulate(problem, start=0).record(), "the gradient flow"
-        except ProblemError:  # not convex: cvxpy has nothing to say
-            record, by = descend(problem), "the best of descents from random starts"
+        except ProblemError:  # not convex, or constrained: cvxpy has nothing to say
+            try:
+                record, by = descend(problem), "the best of descents from random starts"
+            except UfmError:  # nor have descents: the certificate stands alone
+                return None, ""
     else:
         record, by = simulate(problem, start=0).record(), "the gradient flow"
     if claim.observable not in record:
