@@ -46,6 +46,15 @@ def test_the_objective_names_every_layer_and_only_a_bias_that_is_there():
     assert "lambda_b" not in none
 
 
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_an_optimum_shows_value_bound_and_status(name):
+    optimum = ufm.solve(PROBLEMS[name])
+    seen = words(optimum._repr_html_())
+    assert optimum.status.name in seen
+    assert optimum.status.value in seen
+    assert f"{optimum.value:.12g}" in seen
+
+
 def test_a_comparison_marks_what_disagrees():
     optimum = ufm.solve(PROBLEMS["shallow"]).record()
     flow = ufm.simulate(PROBLEMS["shallow"], t1=1.0).record()

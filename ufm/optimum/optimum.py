@@ -5,12 +5,13 @@ from functools import cached_property, partial, reduce
 
 import numpy as np
 
+from ufm.display import card, number, pill
 from ufm.errors import UfmError
 from ufm.metrics.state import labelled, observables
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
 from ufm.optimum.curvature import second_order
 from ufm.optimum.status import OptimumStatus
-from ufm.problem import Problem
+from ufm.problem import ClassTargets, Problem
 from ufm.record import Record
 
 _NO_POINT = (OptimumStatus.NOT_ATTAINED, OptimumStatus.AT_INFINITY)
@@ -97,6 +98,28 @@ class Optimum:
             f"Optimum(value={self.value:.12g}, gap={self.gap:.1e}, rank={self.certificate.rank}, "
             f"method={self.method!r}, {self.status.name}: {self.status.value})"
         )
+
+    def _repr_html_(self) -> str:
+        certain = self.status.name.startswith(("CERTIFIED", "PROVED"))
+        of_classes = isinstance(self.problem.targets, ClassTargets)
+        rows = {
+            "value": number(self.value),
+            "lower bound": number(self.lower_bound),
+            "gap": f"{self.gap:.1e}",
+            "status": pill(self.status.name, "#cfe6f5" if certain else "#f6e3b5"),
+            "rank": self.certificate.rank,
+            "singular values of W H": _few(self.singular_values),
+            "norms of class means" if of_classes else "norms of features": _few(np.linalg.norm(self.H, axis=0)),
+            "bias": _few(self.b) if self.problem.has_bias else "none",
+            "method": self.method,
+        }
+        return card("Optimum", rows, note=self.status.value)
+
+
+def _few(values: np.ndarray, most: int = 8) -> str:
+    """The first numbers of an array, to four digits."""
+    shown = ", ".join(f"{value:.4g}" for value in np.ravel(values)[:most])
+    return shown + (f", ... ({values.size} in all)" if values.size > most else "")
 
 
 def finish(
