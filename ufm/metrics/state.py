@@ -54,7 +54,8 @@ def observables(
     `class_mean_norm`: ||hbar_k|| (K); `classifier_norm`: row norms of W (m); `classifier_gram`: WW' (m x m);
     `classifier_distances_squared`: ||w_k - w_l||^2 of its rows (m x m);
     `logits`: W Hbar + b 1' (m x K), `logit_directions`: the same over its norm;
-    `energy_ratio`: ||H||^2/||W||^2 over all samples; `outside_rows`: largest distance of a column of Hbar to the row space of W; `isotropic_shift`: the x >= 0 with WW' nearest to Sigma^{1/2} - x I;
+    `energy_ratio`: ||H||^2/||W||^2 over all samples; `outside_rows`: largest distance of a column of Hbar to the row
+    space of W; `isotropic_shift`: the x >= 0 with WW' nearest to Sigma^{1/2} - x I;
     `singular_values`: of W H over all N samples, that is, of W Hbar diag(sqrt n_k) (r);
     `singular_values_centred`: of W (Hbar - hbar 1') diag(sqrt n_k) (min(m, K-1));
     `singular_value_mean`: sqrt(N) ||W hbar||;
