@@ -77,6 +77,7 @@ class _Rows:
         self.same_targets, self.saves = same_targets, any(s.times or s.capacity for s in (task.saver for task in tasks))
         self.runs: list[Run | None] = [None] * len(tasks)
         self.index = np.arange(len(tasks))  # which task a row is
+        self.inside = np.zeros(len(tasks), dtype=int)  # evaluations of a task between its steps, to save states
         self.field, self.y = self._field(), tasks[0].field.xp.stack([task.y for task in tasks])
         self.stepper = tableau_stepper(self.field, self.method, self.y)
         self.nodes: list[tuple[Array, Array, Array]] = []  # the last three points, where states are saved
@@ -244,7 +245,8 @@ class _Rows:
         y = between(task.field, task.control, nodes, t)
         if y is None:
             start, step = nodes[-2], tableau_stepper(task.field, self.method, task.y)
-            y = step(start.t, start.y, start.slope, t - start.t, 0.0).y
+            part = step(start.t, start.y, start.slope, t - start.t, 0.0)
+            y, self.inside[self.index[row]] = part.y, self.inside[self.index[row]] + part.evaluations
         return y
 
     def drop(self) -> None:
@@ -274,7 +276,9 @@ class _Rows:
                 STATUSES[int(code[row])],
                 float(gradient[row]),
                 measured,
-                *map(int, counts[:, row]),
+                int(counts[0, row]),
+                int(counts[1, row]),
+                int(counts[2, row] + self.inside[task]),
                 fell_back=False,
             )
 

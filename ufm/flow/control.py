@@ -61,13 +61,13 @@ class Control:
     def grown_of(self, h: Array, size: Array, previous: Array) -> Array:
         """`grown` of every flow."""
         xp, exponent = array_namespace(h), self._exponent
-        error, before = (xp.clip(x, low, None) for x, low in ((size, 1e-10), (previous, 1e-4)))
+        error, before = xp.maximum(size, 1e-10), xp.maximum(previous, 1e-4)
         factor = SAFETY * error ** (-0.7 * exponent) * before ** (0.4 * exponent)
-        return h * xp.clip(factor, SHRINK, GROW)
+        return h * xp.minimum(xp.maximum(factor, SHRINK), GROW)
 
     def shrunk_of(self, h: Array, size: Array) -> Array:
         """`shrunk` of every flow."""
-        return h * array_namespace(h).clip(SAFETY * size**-self._exponent, SHRINK, None)
+        return h * array_namespace(h).maximum(SAFETY * size**-self._exponent, SHRINK)
 
     def longest_of(self, fastest: Array) -> Array:
         """`longest` of every flow."""

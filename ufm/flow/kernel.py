@@ -18,8 +18,7 @@ from ufm.flow.within import Law
 if TYPE_CHECKING:
     from ufm.flow.field import Field
 
-WHOLE = 2**14  # numbers in Z up to which F Z is one product
-SQUARE = 3  # and rows of F, in units of those of W
+WHOLE = 1.2e5  # multiplications by zero that cost no more than the calls they save
 
 
 class Kernel:
@@ -32,7 +31,7 @@ class Kernel:
         self.law = field.within if isinstance(field.within, Law) else None
         self.rate, self.per_sample = field.bias_rate, 1.0 / N
         self.At, self.q_column = np.ascontiguousarray(np.swapaxes(A, -1, -2)), np.swapaxes(np.atleast_2d(q), -1, -2)
-        self.whole = not lead and (m + r) * d <= WHOLE and m + r <= SQUARE * m
+        self.whole = not lead and (m * m + r * r) * d <= WHOLE
         first, kind = (field.m, field.classifier.stop), field.decay.dtype
         self.lam_W, self.lam_H = (field.decay[..., at, None, None] for at in first)
         self.F = np.zeros((*lead, m + r if self.whole else m, m + r), dtype=kind)

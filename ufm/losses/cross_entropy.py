@@ -6,18 +6,18 @@ from ufm.losses.loss import Loss
 
 def _log_sum_exp(Z: Array) -> Array:
     xp = array_namespace(Z)
-    top = xp.max(Z, axis=0, keepdims=True)
-    return top + xp.log(xp.sum(xp.exp(Z - top), axis=0, keepdims=True))
+    top = xp.max(Z, axis=-2, keepdims=True)
+    return top + xp.log(xp.sum(xp.exp(Z - top), axis=-2, keepdims=True))
 
 
 def _value(Z: Array, T: Array) -> Array:
     xp = array_namespace(Z)
-    return xp.sum(T * (_log_sum_exp(Z) - Z), axis=0)
+    return xp.sum(T * (_log_sum_exp(Z) - Z), axis=-2)
 
 
 def _slope(Z: Array, T: Array) -> Array:
     xp = array_namespace(Z)
-    return xp.exp(Z - _log_sum_exp(Z)) * xp.sum(T, axis=0, keepdims=True) - T
+    return xp.exp(Z - _log_sum_exp(Z)) * xp.sum(T, axis=-2, keepdims=True) - T
 
 
 LOSS = Loss("cross_entropy", value=_value, slope=_slope)

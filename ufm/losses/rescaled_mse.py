@@ -31,7 +31,7 @@ class RescaledMSE:
 
     def check(self, columns: np.ndarray) -> None:
         """Raise ProblemError unless every target column (m x K or m x N) is one-hot: the loss needs a label."""
-        if not (np.all((columns == 0) | (columns == 1)) and np.all(columns.sum(axis=0) == 1)):
+        if not (np.all((columns == 0) | (columns == 1)) and np.all(columns.sum(axis=-2) == 1)):
             raise ProblemError("targets", columns.tolist(), "the rescaled squared loss needs one-hot codes.")
 
     def weights(self, T: Array) -> Array:
@@ -43,7 +43,7 @@ class RescaledMSE:
 
         def value(Z: Array, T: Array) -> Array:
             xp = array_namespace(Z)
-            return xp.sum(self.weights(T) * (Z - self.M * T) ** 2, axis=0) / 2
+            return xp.sum(self.weights(T) * (Z - self.M * T) ** 2, axis=-2) / 2
 
         return Loss("rescaled_mse", value=value, slope=lambda Z, T: self.weights(T) * (Z - self.M * T))
 
