@@ -1,8 +1,8 @@
 """Class-distance normalised variance."""
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
+from ufm.metrics.pairs import squared_distances
 from ufm.metrics.split import Split
 
 
@@ -11,7 +11,7 @@ def cdnv(split: Split) -> float:
 
     Source: galanti2021. inf where two class means coincide (to round-off).
     """
-    distances = pdist(split.deviations.T, "sqeuclidean")
+    distances = squared_distances(split.deviations)
     variances = split.within_variances()
     first, second = np.triu_indices(split.K, 1)
     apart = distances > split.resolution**2

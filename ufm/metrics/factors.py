@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ufm.metrics.root import row_basis
+
 _NEGLIGIBLE = 1e-6  # directions of W below this share of its norm are the round-off of a flow at rest
 
 
@@ -13,6 +15,5 @@ def energy_ratio(W: np.ndarray, class_means: np.ndarray, counts: np.ndarray) -> 
 
 def outside_rows(W: np.ndarray, class_means: np.ndarray) -> float:
     """Largest distance of a column of Hbar (d x K) to the row space of W (m x d): 0 where the features lie in it."""
-    _, s, Vt = np.linalg.svd(W, full_matrices=False)
-    rows = Vt[s > _NEGLIGIBLE * np.max(s, initial=0)]
+    rows = row_basis(W, _NEGLIGIBLE)
     return float(np.max(np.linalg.norm(class_means - rows.T @ (rows @ class_means), axis=0)))

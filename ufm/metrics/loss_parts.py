@@ -18,17 +18,15 @@ def loss_parts(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray, la
         raise UfmError(f"W {W.shape}, b {b.shape}, codes {codes.shape}, lam {lam}: give m x d, m, m x K, lam >= 0.")
     pi, root = split.counts / split.N, np.sqrt(split.N)
     ybar = codes @ pi
-    # A = Hc/sqrt(N) through its triangle; Yc lies in the span of class indicators, so Yc Hc'/N needs the means only.
-    T = split.centred() / root
-    U, s, _ = np.linalg.svd(np.asarray(np.linalg.qr(T.T, mode="r")).T if split.d < split.N else T, full_matrices=False)
-    keep = s > max(split.resolution / root, max(split.d, split.N) * float(np.finfo(float).eps) * s[0])
-    U, s = U[:, keep], s[keep]
+    # Yc lies in the span of class indicators, so Yc Hc'/N needs the means only.
     cross = ((codes - ybar[:, None]) * pi) @ split.deviations.T
-    W_ls = (cross @ U) / (s**2 + lam) @ U.T
+    R = split.total.R
+    roundoff = max(split.d, split.N) * float(np.finfo(float).eps) * float(np.linalg.norm(R))
+    W_ls = split.total.divided(cross, lam, max(split.resolution / root, roundoff))
     fit = W_ls @ split.deviations - (codes - ybar[:, None])
     D, offset = W - W_ls, W @ split.mean + b - ybar
     return {
         "loss_nc1": float(np.sum((W_ls @ split.within) ** 2) / split.N + lam * np.sum(W_ls**2)) / 2,
         "loss_nc23": float(np.sum(pi * fit**2)) / 2,
-        "loss_off_ls": float(np.sum((D @ T) ** 2) + lam * np.sum(D**2) + np.sum(offset**2)) / 2,
+        "loss_off_ls": float(np.sum((D @ R.T) ** 2) + lam * np.sum(D**2) + np.sum(offset**2)) / 2,
     }

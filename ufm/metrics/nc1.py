@@ -7,23 +7,27 @@ The two weightings agree for classes of equal size.
 
 import numpy as np
 
+from ufm.metrics.root import whitener
 from ufm.metrics.split import Split
 
 
 def nc1(split: Split, weighting: str = "samples") -> float:
     """Trace tr(Sigma_W Sigma_B^+)/K, never negative [papyan2020, NC1; zhu2021].
 
-    With the thin decomposition U S V' of the weighted centred class means (d x K): sum_i u_i' Sigma_W u_i / s_i^2 / K
-    over the s_i above round-off. inf where all class means coincide but samples do not (the bare pseudo-inverse would
-    give 0 there), nan where all samples coincide.
+    With G'G = Sigma_B^+, without directions of round-off: the mean of ||G h||^2 over the columns h of Hw, over K. inf
+    where all class means coincide but samples do not (the bare pseudo-inverse would give 0 there), nan where all
+    samples coincide.
     """
-    M = _between(split, weighting)
-    U, s, _ = np.linalg.svd(M, full_matrices=False)
-    keep = s > max(split.resolution, max(M.shape) * float(np.finfo(float).eps) * float(s[0]))
-    if not np.any(keep):
+    pi = split.class_weights(weighting)
+    G = (
+        split.whitener
+        if weighting == "samples"
+        else whitener(_between(split, weighting), np.sqrt(pi), split.resolution)
+    )
+    if not G.size:
         return _over_zero(split)
-    power = np.sum(((U[:, keep].T @ split.within) / s[keep, None]) ** 2, axis=0)
-    return float(split.sum_by_class(power) @ (split.class_weights(weighting) / split.counts)) / split.K
+    power = np.sum((G @ split.within) ** 2, axis=0)
+    return float(split.sum_by_class(power) @ (pi / split.counts)) / split.K
 
 
 def nc1_ratio(split: Split, weighting: str = "samples") -> float:

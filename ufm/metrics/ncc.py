@@ -24,16 +24,17 @@ def roles(codes: np.ndarray) -> np.ndarray:
     return first[inverse.reshape(-1)]
 
 
-def nearest_centre(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray) -> dict[str, float]:
+def nearest_centre(split: Split, Z: np.ndarray, codes: np.ndarray) -> dict[str, float]:
     """`nc4`: the fraction of samples on which code nearest to W h + b and nearest class mean differ [papyan2020, NC4].
 
-    W: m x d; b: m, used; codes: m x K. Also `accuracy` of the classifier and `ncc_accuracy` of the nearest mean. Works
-    on deviations from the global mean, so that a common offset costs no digits.
+    Z: logits W h + b, bias included, columns sorted by class (m x N); codes: m x K. Also `accuracy` of the classifier
+    and `ncc_accuracy` of the nearest mean. Works on deviations from the global mean, so that a common offset costs no
+    digits.
     """
     role = roles(codes)
     H = split.centred()
     truth = np.repeat(role, split.counts)
-    by_classifier = role[decisions(W @ H + (W @ split.mean + b)[:, None], codes)]
+    by_classifier = role[decisions(Z, codes)]
     by_mean = role[decisions(H, split.deviations)]
     return {
         "nc4": float(np.mean(by_classifier != by_mean)),

@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from ufm.metrics.root import largest_singular_value
+
 
 def stable_rank(A: np.ndarray) -> float:
     """||A||_F^2/||A||_2^2, between 1 and the rank [rudelson2007]; 0 for A = 0."""
-    s = np.linalg.svd(A, compute_uv=False)
-    return float(np.sum((s / s[0]) ** 2)) if s.size and s[0] > 0 else 0.0
+    largest = largest_singular_value(A)
+    return float(np.sum((A / largest) ** 2)) if largest > 0 else 0.0
 
 
 def numerical_rank(A: np.ndarray, relative: float | None = None) -> int:

@@ -9,7 +9,7 @@ from ufm.metrics import bias, cdnv, duality, geometry, loss_parts, nc1, ncc, nor
 from ufm.metrics.factors import energy_ratio
 from ufm.metrics.isotropic_shift import isotropic_shift
 from ufm.metrics.means import of_means
-from ufm.metrics.spectrum import spectrum
+from ufm.metrics.spectrum import spectrum, spectrum_of_samples
 from ufm.metrics.split import Split
 from ufm.metrics.state import geometry_of
 
@@ -25,7 +25,7 @@ def of_features(split: Split) -> Values:
         "cdnv": cdnv.cdnv(split),
         "vci": vci.vci(split),
         "feature_norm": _feature_norm(split),
-        "stable_rank": rank.stable_rank(_triangle(split.mean[:, None] + split.centred())),
+        "stable_rank": rank.stable_rank(np.vstack([split.total.R, split.mean])),  # H'H/N = R'R + hbar hbar'
         **of_means(split.class_means, split.deviations),
     }
     if np.ptp(split.counts):  # unequal sizes: the other weighting says something else
@@ -40,14 +40,15 @@ def of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray)
         raise UfmError(f"W has {W.shape[0]} rows and {split.K} classes are present, but the codes are {codes.shape}.")
     means, counts = split.class_means, split.counts
     values: Values = geometry_of(W, means, b)
-    values |= spectrum(W, split.mean, split.centred(), np.ones(split.N), codes.shape)
+    values |= spectrum_of_samples(W, split.mean, split.total.R, split.N, codes.shape)
     values |= {
         "bias_gap": np.linalg.norm(b - codes @ (counts / split.N)),
         "role_spread": geometry.role_spread(means, codes),
         "energy_ratio": energy_ratio(W, means, counts),
         "isotropic_shift": isotropic_shift(W, codes, counts),
     }
-    values |= ncc.nearest_centre(split, W, b, codes) | _margins(split, W, b, codes)
+    Z = W @ split.centred() + (W @ split.mean + b)[:, None]
+    values |= ncc.nearest_centre(split, Z, codes) | _margins(split, Z, codes)
     values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
     values |= loss_parts.loss_parts(split, W, b, codes)
     if W.shape[0] == split.K:
@@ -73,13 +74,11 @@ def of_regression(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray) ->
     return values
 
 
-def _margins(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray) -> Values:
-    """Margins of arg max, for one-hot codes: other codes decide by distance."""
+def _margins(split: Split, Z: np.ndarray, codes: np.ndarray) -> Values:
+    """Margins of arg max for logits Z (m x N), for one-hot codes: other codes decide by distance."""
     if not np.array_equal(np.sort(codes, axis=0)[-2:], np.repeat([[0.0], [1.0]], split.K, axis=1)) or np.any(codes < 0):
         return {}
-    found = uniformity.margins(
-        W @ split.centred() + (W @ split.mean + b)[:, None], np.repeat(np.argmax(codes, axis=0), split.counts)
-    )
+    found = uniformity.margins(Z, np.repeat(np.argmax(codes, axis=0), split.counts))
     return {"margin_least": float(np.min(found)), "margin_mean": float(np.mean(found))}
 
 

@@ -1,10 +1,12 @@
 """Features split into class means and deviations: what every class metric starts from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ufm.errors import UfmError
+from ufm.metrics.root import Root, whitener
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +48,17 @@ class Split:
     def resolution(self) -> float:
         """The length below which the difference of two class means is round-off."""
         return 8 * float(np.finfo(float).eps) * self.scale * self.d**0.5
+
+    @cached_property
+    def total(self) -> Root:
+        """The root of Sigma_T, the covariance of all samples about hbar; factorised once for all metrics."""
+        return Root.of(self.centred() / np.sqrt(self.N))
+
+    @cached_property
+    def whitener(self) -> np.ndarray:
+        """G (r x d) with G'G = Sigma_B^+, Sigma_B of rank r weighted by samples; empty where class means coincide."""
+        root = np.sqrt(self.class_weights())
+        return whitener(self.deviations * root, root, self.resolution)
 
     def centred(self) -> np.ndarray:
         """H - hbar 1', columns sorted by class (d x N)."""

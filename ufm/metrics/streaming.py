@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.spatial.distance import pdist
 
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
 from ufm.metrics.means import of_means
+from ufm.metrics.pairs import squared_distances
+from ufm.metrics.root import Root
 from ufm.metrics.spectrum import singular_values
 from ufm.metrics.state import geometry_of, labelled
 from ufm.metrics.vci import collapse_index
@@ -125,12 +126,12 @@ class Moments:
             "nc1_ratio": float(variances @ pi) / between,
             "nc1_per_class": variances / between,
             # [B, root of the within part] is a root of their sum as good as the samples; squaring would not be.
-            "vci": collapse_index(B, np.hstack([B, _root(self.scatter / self.N)]), resolution),
+            "vci": collapse_index(B, int(np.sum(keep)), Root.of(np.hstack([B, _root(self.scatter / self.N)]))),
         }
         if np.ptp(self.counts):
             alike = deviations - deviations.mean(axis=1, keepdims=True)
             values["nc1_ratio_class_weighted"] = float(np.mean(variances)) / float(np.sum(alike**2) / K)
-        distances = pdist(deviations.T, "sqeuclidean")
+        distances = squared_distances(deviations)
         first, second = np.triu_indices(K, 1)
         apart = np.all(distances > resolution**2)
         values["cdnv"] = float(np.mean((variances[first] + variances[second]) / (2 * distances))) if apart else np.inf

@@ -2,9 +2,9 @@
 
 import numpy as np
 from scipy.optimize import nnls
-from scipy.spatial.distance import pdist
 
 from ufm.errors import UfmError
+from ufm.metrics.pairs import squared_distances
 
 
 def hyperspherical_uniformity(M: np.ndarray) -> dict[str, float]:
@@ -17,7 +17,7 @@ def hyperspherical_uniformity(M: np.ndarray) -> dict[str, float]:
     norms = np.linalg.norm(M, axis=0)
     if not np.all(norms > 0):
         return {"uniformity_mean": float("nan"), "uniformity_variance": float("nan")}
-    apart = pdist((M / norms).T)
+    apart = np.sqrt(squared_distances(M / norms))
     if np.min(apart) <= 8 * float(np.finfo(float).eps):
         return {"uniformity_mean": float("inf"), "uniformity_variance": float("nan")}
     kernel = -np.log(apart)
