@@ -24,7 +24,8 @@ def spectral_point(problem: Problem, product: np.ndarray) -> Layers:
     """Balanced layers (K x K) and class means whose logits are a positive semidefinite matrix (K x K)."""
     n, p = float(problem.classes.counts[0]), problem.p
     values, vectors = np.linalg.eigh(product)
-    root = np.maximum(values * math.sqrt(n), 0.0) ** (1 / p)
+    kept = values > 1e-12 * np.max(np.abs(values))  # a root turns round-off of a zero into a length
+    root = np.where(kept, np.abs(values) * math.sqrt(n), 0.0) ** (1 / p)
     factor = (vectors * root) @ vectors.T
     scales = [math.sqrt(problem.Lam / float(lam)) for lam in (*problem.lam_W, problem.lam_H)]
     return tuple(scale * factor for scale in scales[:-1]), scales[-1] * factor / math.sqrt(n)
