@@ -1,5 +1,6 @@
 """The referee: right statements stand, planted errors fall with a small counterexample that another solver confirms."""
 
+import importlib
 import math
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import sympy as sp
 from ufm.catalogue import At, AtLeast, AtMost, Equals, Increases, Theorem, catalogue, find
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.errors import UfmError
+from ufm.problem import Problem
 from ufm.referee import Verdict, check
 from ufm.referee.proof import prove_statement
 from ufm.symbols import K, c, lam_b, lam_H, lam_W, n
@@ -65,6 +67,23 @@ VERDICTS = {
     "mixon2020:linearised": PROVED,
     "critical_slowing:general": PROVED,
     "critical_slowing:equal_weights": REFUTED,
+    "hessian_spectrum:no_bias": PROVED,
+    "hessian_spectrum:collapsed": PROVED,
+    "hessian_spectrum:penalised_bias": VERIFIED,
+    "han2022:loss_split": PROVED,
+    "han2022:dynamics": PROVED,
+    "han2022:growth": PROVED,
+    "han2022:growth_by_map": PROVED,
+    "tirer2023:thm3_1_within": PROVED,
+    "tirer2023:thm3_1_between": REFUTED,
+    "tirer2023:thm3_1_between_corrected": PROVED,
+    "tirer2023:thm3_1_ratio": PROVED,
+    "tirer2023:thm3_1_limit": VERIFIED,
+    "rupa2026:concentration": INCONCLUSIVE,
+    "rupa2026:lead": INCONCLUSIVE,
+    "rupa2026:rescaling": INCONCLUSIVE,
+    "rupa2026:resnet20_mnist": INCONCLUSIVE,
+    "rupa2026:rate_not_value": INCONCLUSIVE,
     "fukumizu1998:riccati": PROVED,
     "galanti2021:similarity": PROVED,
     "galanti2021:least": PROVED,
@@ -188,6 +207,7 @@ def test_a_planted_error_is_refuted(name):
     assert not report.proof.stands
     found = report.counterexample
     assert found is not None
+    assert isinstance(found.problem, Problem)
     assert found.problem.K <= 3
     assert found.problem.N <= 4
     assert found.in_tolerances >= 1e3
@@ -278,3 +298,45 @@ def test_domains_cover_their_edges():
     first = next(domain.small())
     assert (first["K"], first["e"]) == (2, "a")
     assert list(domain.sample(8, 1)) == list(domain.sample(8, 1))
+
+
+def test_an_adversary_finds_what_the_sample_does_not():
+    """Wrong only in a corner of the domain: many classes with many samples each."""
+    corner = (K / 60) ** 8 * (n / 2000) ** 8
+    wrong = replace(stated(value=class_encoding.value * (1 + corner * sp.Float(1e-6))), no_proof="planted")
+    report = check(replace(wrong, claims=wrong.claims[-1:]), samples=8)
+    sample, adversary = report.evidence[:2]
+    assert (sample.witness, adversary.witness) == ("optimum", "adversary")
+    assert sample.agrees
+    assert not adversary.agrees
+    assert report.verdict is REFUTED
+    assert report.counterexample is not None
+    assert isinstance(report.counterexample.problem, Problem)
+    assert report.counterexample.problem.K > 30
+    assert len(adversary.ratios) == adversary.checked
+
+
+def test_a_competitor_beats_a_minimum_that_is_claimed_too_high(monkeypatch):
+    """The optima are told to repeat the claim: descents alone must find that there is something lower."""
+    procedure = importlib.import_module("ufm.referee.check")
+    high = replace(stated(value=class_encoding.value + sp.Rational(1, 1000)), no_proof="planted")
+    high = replace(high, claims=high.claims[-1:])
+    monkeypatch.setattr(procedure, "optimum_oracle", lambda: as_an_optimum(high))
+    report = check(high, samples=4)
+    assert [e.agrees for e in report.evidence if e.witness == "competitor"] == [False]
+    assert report.verdict is REFUTED
+    found = report.counterexample
+    assert found is not None
+    assert "descent" in found.sentence()
+    assert found.independent == pytest.approx(found.found, rel=1e-8)
+
+
+def as_an_optimum(theorem):
+    return lambda problem: replace(theorem.predict(problem), witness="optimum")
+
+
+def test_a_competitor_never_beats_a_certified_minimum():
+    for name in ("tirer2022:two_layers", "liu2024:spectrum"):
+        evidence = {e.witness: e for e in check(catalogue()[name], samples=4).evidence}
+        assert evidence["competitor"].agrees
+        assert evidence["competitor"].checked >= 8

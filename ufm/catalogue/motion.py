@@ -20,7 +20,7 @@ from ufm.tolerance import tolerance
 
 x = sp.Symbol("x", real=True)  # the observable, in a reading of it
 
-Law = Literal["gradient", "central_path"]
+Law = Literal["gradient", "central"]
 Relation = Literal["=", "<=", ">="]
 
 
@@ -29,7 +29,7 @@ class Motion:
     """A flow to be watched: a problem, a start, and the times (T, ascending) at which it is looked at.
 
     W: layers, last first; H: d x N, all samples; b (m) or None. law: "gradient", dW = -dL/dW and so on, or
-    "central_path", dH = -dL/dH at the best classifier of H (tirer2023, time in units in which L is ours).
+    "central", dH = -dL/dH at the best classifier of H (tirer2023, time in units in which L is ours).
     """
 
     problem: Problem

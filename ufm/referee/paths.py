@@ -26,14 +26,21 @@ _INDEPENDENT = "lsoda"  # SciPy's multistep code, which shares no line with the 
 
 
 def path_oracle(integrator: str = "auto") -> PathOracle:
-    """The gradient flow of a motion at its times, every sample of it integrated; remembered by motion."""
+    """The flow of a motion at its times, every sample of it integrated; remembered by motion."""
 
     @lru_cache(maxsize=128)
     def oracle(motion: Motion) -> Record:
         start = State(motion.W, motion.H, motion.b)
         times = np.asarray(motion.times, dtype=float)
         flow = simulate(
-            motion.problem, start, t1=float(times[-1]), save=times, rtol=_RTOL, integrator=integrator, mode="full"
+            motion.problem,
+            start,
+            t1=float(times[-1]),
+            save=times,
+            rtol=_RTOL,
+            integrator=integrator,
+            mode="full",
+            path=motion.law,
         )
         if flow.path is None or len(flow.path) < times.size:
             raise UfmError(f"the flow ended at t = {flow.t:.6g}: {flow.status.value}")
