@@ -20,6 +20,7 @@ BASE = {
     "arrays",
     "tolerance",
     "share",
+    "spelling",
     "encodings",
     "losses",
     "constraints",

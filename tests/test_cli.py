@@ -38,6 +38,8 @@ def test_help_names_every_verb_and_each_has_an_example():
         (("solve", "--classes", "3", "--t-rel", "0.1", "--lam-b", "-1"), "lam_b = -1"),
         (("solve", "--classes", "3", "--counts", "2,x", "--t-rel", "0.1"), "--counts"),
         (("solve", "--problem", "nowhere.toml"), "no such file"),
+        (("solve", "--classes", "3", "--t-rel", "0.1", "--loss", "rescaled_mse:k=5"), "loss.M = None"),
+        (("solve", "--classes", "3", "--t-rel", "0.1", "--constraint", "norm_budget:E_W=1,E_H=x"), "constraint.E_H"),
         (("figure", "class-encodin"), "Did you mean 'class-encoding'"),
         (("compare", "a.nc", "b.nc"), "no such record"),
         (("measure", "a.npz"), "no such file"),
@@ -55,6 +57,22 @@ def test_what_is_asked_wrongly_is_said_in_one_line(words, said):
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
     assert not done.stdout
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--t-rel", "0.1", "--loss", "rescaled_mse:k=5,M=3"),
+        ("--t-rel", "0.1", "--constraint", "non-negative", "--lam-b", "0.1"),
+        ("--loss", "cross_entropy", "--constraint", "norm_budget:E_W=1,E_H=5"),
+    ],
+)
+def test_every_loss_and_constraint_can_be_said_by_flag(words):
+    done = ufm("solve", "--classes", "3", "--counts", "5,3,2", *words, "--json")
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "CERTIFIED"
+    assert answer["value"] - answer["lower_bound"] <= 1e-8
 
 
 def test_solve_and_simulate_agree_through_files(tmp_path):

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ufm import encodings
-from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget, available
+from ufm import encodings, losses
+from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget, available, from_dict, to_dict
 from ufm.errors import ProblemError
 from ufm.optimum import OptimumStatus, minority_collapse_threshold, solve
 from ufm.optimum.constrained.fixed_classifier import _dual_bound
@@ -351,6 +352,53 @@ def test_constraints_survive_a_file(constraint, loss, tmp_path):
     assert again.fingerprint != problem.replace(constraint=None).fingerprint
     assert type(constraint).__name__ in repr(again)
     assert type(constraint) in available().values()
+
+
+def test_one_word_says_a_loss_or_a_constraint_on_the_command_line_and_in_a_file(tmp_path):
+    frame, features = np.array([[1.0, 0], [0, 1], [-1, -1]]), np.arange(20.0).reshape(2, 10)
+    np.save(tmp_path / "frame.npy", frame)
+    np.savetxt(tmp_path / "features.csv", features, delimiter=",")
+    words = {
+        "non-negative": NonNegative(),
+        "hard_margin": HardMargin(),
+        "norm_budget:E_W=1,E_H=5": NormBudget(1, 5),
+        "fixed_classifier:W=1 0;0 1;-1 -1": FixedClassifier(frame),
+        f"fixed_classifier:W={tmp_path / 'frame.npy'}": FixedClassifier(frame),
+        f"near:H0={tmp_path / 'features.csv'},beta=0.5": Near(features, 0.5),
+    }
+    for word, meant in words.items():
+        assert to_dict(from_dict(word)) == to_dict(meant)
+        assert to_dict(from_dict(to_dict(meant))) == to_dict(meant)
+    rescaled = Problem(ONE_HOT, lam_W=0.1, lam_H=0.1, loss=losses.rescaled_mse(5, 3), constraint=NonNegative())
+    text = rescaled.to_dict() | {"loss": "rescaled_mse:k=5,M=3", "constraint": "non_negative"}
+    (tmp_path / "problem.toml").write_text(tomli_w.dumps(text))
+    assert Problem.from_toml(tmp_path / "problem.toml").fingerprint == rescaled.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: from_dict("norm_budget:E_W=1"), r"constraint.E_H = None: this field is required"),
+        (
+            lambda: from_dict("norm_budget:E_W=1,E_H=2,E=3"),
+            r"constraint.E = 3.0: no such field; norm_budget has E_W, E_H",
+        ),
+        (lambda: from_dict("norm_budget:E_W"), "write 'E_W' as field=value"),
+        (lambda: from_dict("norm_budget:E_W=one,E_H=2"), "constraint.E_W = 'one': give a number"),
+        (lambda: from_dict("near:H0=nowhere.npy,beta=1"), "no such file"),
+        (lambda: from_dict("fixed_classifier:W=1 0;1"), "equal lengths"),
+        (lambda: from_dict("non_negative:x=1"), "has no fields"),
+        (lambda: from_dict("relu"), "choose one of fixed_classifier"),
+        (lambda: from_dict(3), "name:field=value"),
+        (lambda: losses.from_dict("rescaled_mse:k=5"), "loss.M = None: this field is required"),
+        (lambda: losses.from_dict("rescaled_mse"), "loss.k = None"),
+        (lambda: losses.from_dict("rescaled_mse:k=-1,M=2"), "loss.k = -1.0: give a finite number > 0"),
+        (lambda: losses.from_dict("mse:k=3"), "mse has no parameters"),
+    ],
+)
+def test_errors_in_a_word_name_the_field_and_the_fix(make, words):
+    with pytest.raises(ProblemError, match=words):
+        make()
 
 
 @pytest.mark.parametrize(

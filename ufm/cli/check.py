@@ -33,6 +33,7 @@ def check(
     t_rel: flags.TRel = None,
     loss: flags.Loss = "mse",
     width: flags.Width = None,
+    constraint: flags.Constraint = None,
     samples: Annotated[int, typer.Option(help="Quasi-random points of the domain; its edges come on top.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     train: Annotated[bool, typer.Option(help="Train networks now, where the statement has a campaign.")] = True,
@@ -57,7 +58,7 @@ def check(
         raise UfmError("ufm check wants one of two: a statement of the catalogue, or --claim TEXT with a problem.")
     if claim:
         stated = flags.build_problem(
-            problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width
+            problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width, constraint
         )
         _check_claims(stated, tuple(claim), seed, counterexample, as_json)
     if problem is not None or classes is not None:

@@ -16,7 +16,15 @@ LamW = Annotated[str, typer.Option("--lam-W", help="Weight of 1/2 ||W||^2; one p
 LamH = Annotated[float | None, typer.Option("--lam-H", help="Weight of 1/2 ||H||^2.")]
 LamB = Annotated[float, typer.Option("--lam-b", help="Weight of 1/2 ||b||^2: inf is no bias, 0 a free one.")]
 TRel = Annotated[float | None, typer.Option("--t-rel", help="Set lam_W = t/K, lam_H = t/N instead (one layer).")]
-Loss = Annotated[str, typer.Option("--loss", help="mse or cross_entropy.")]
+Loss = Annotated[str, typer.Option("--loss", help="mse, cross_entropy, or rescaled_mse:k=5,M=3.")]
+Constraint = Annotated[
+    str | None,
+    typer.Option(
+        "--constraint",
+        help="non_negative, hard_margin, norm_budget:E_W=1,E_H=5, fixed_classifier:W=frame.npy (or W=1 0;0 1), "
+        "near:H0=features.npy,beta=0.5.",
+    ),
+]
 Width = Annotated[int | None, typer.Option("--width", help="Feature width d; as wide as needed if left out.")]
 
 Over = Annotated[
@@ -56,8 +64,10 @@ def build_problem(
     t_rel: float | None,
     loss: str,
     width: int | None,
+    constraint: str | None = None,
 ) -> Any:
-    """The Problem that the flags state; ProblemError where they do not state one."""
+    """The Problem that the flags state; ProblemError where they do not state one. Budgets need no weights."""
+    from ufm import constraints
     from ufm.problem import Problem
 
     if problem is not None:
@@ -70,6 +80,9 @@ def build_problem(
     layers = numbers("--lam-W", lam_W) if lam_W else []
     if t_rel is not None:
         layers, lam_H = [t_rel / classes], t_rel / total
+    limits = constraints.from_dict(constraint) if constraint is not None else None
+    if isinstance(limits, constraints.NormBudget):
+        layers, lam_H = layers or [0.0], lam_H or 0.0
     if not layers or lam_H is None:
         raise ProblemError("--lam-W, --lam-H", (lam_W, lam_H), "give both, or --t-rel for a scale-free choice.")
     spec = {
@@ -83,7 +96,8 @@ def build_problem(
             "counts": sizes[0] if len(sizes) == 1 else sizes,
         },
     }
-    return Problem.from_dict(spec | ({"width": width} if width is not None else {}))
+    stated = Problem.from_dict(spec | ({"width": width} if width is not None else {}))
+    return stated if limits is None else stated.replace(constraint=limits)
 
 
 def _parameter(text: str) -> tuple[str, Any]:

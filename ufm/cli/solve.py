@@ -21,7 +21,8 @@ def solve(
     t_rel: flags.TRel = None,
     loss: flags.Loss = "mse",
     width: flags.Width = None,
-    method: Annotated[str, typer.Option(help="auto, 'closed form', newton, groups or cvxpy.")] = "auto",
+    constraint: flags.Constraint = None,
+    method: Annotated[str, typer.Option(help="auto, 'closed form', newton, cvxpy, 'branch and bound' ...")] = "auto",
     over: flags.Over = None,
     save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
     as_json: JsonFlag = False,
@@ -29,11 +30,15 @@ def solve(
     """The global minimum of a problem, with a lower bound that proves it.
 
     Example: ufm solve --classes 10 --counts 500 --t-rel 0.2 --lam-b 0.1
+
+    Example: ufm solve --classes 10 --t-rel 0.1 --loss rescaled_mse:k=5,M=3
+
+    Example: ufm solve --classes 10 --t-rel 0.1 --loss cross_entropy --constraint non_negative
     """
     from ufm.optimum import solve as find_optimum
 
     stated = flags.build_problem(
-        problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width
+        problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width, constraint
     )
     if over:
         _solve_over(stated, flags.build_axes(over), method, save, as_json)

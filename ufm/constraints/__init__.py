@@ -11,6 +11,7 @@ from ufm.constraints.near import Near
 from ufm.constraints.non_negative import NonNegative
 from ufm.constraints.norm_budget import NormBudget
 from ufm.errors import ProblemError
+from ufm.spelling import made, spelled
 
 __all__ = [
     "Constraint",
@@ -38,12 +39,9 @@ def to_dict(constraint: Constraint) -> dict[str, Any]:
     return {"name": name, **constraint.to_dict()}
 
 
-def from_dict(spec: dict[str, Any]) -> Constraint:
-    """The inverse of `to_dict`; an unknown name or field is named."""
-    known, fields = available(), {k: v for k, v in spec.items() if k != "name"}
-    if spec.get("name") not in known:
-        raise ProblemError("constraint", spec.get("name"), f"choose one of {', '.join(known)}.")
-    try:
-        return known[spec["name"]](**fields)
-    except TypeError as error:
-        raise ProblemError("constraint", spec, f"{error}.") from None
+def from_dict(spec: Any) -> Constraint:
+    """A constraint from one word (`norm_budget:E_W=1,E_H=5`), or from the table of `to_dict`."""
+    found, known = spelled("constraint", spec), available()
+    if found.get("name") not in known:
+        raise ProblemError("constraint", found.get("name"), f"choose one of {', '.join(known)}.")
+    return made("constraint", known[found["name"]], found)

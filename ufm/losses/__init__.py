@@ -9,6 +9,7 @@ from typing import Any
 from ufm.errors import ProblemError
 from ufm.losses.loss import Loss
 from ufm.losses.rescaled_mse import RescaledMSE, rescaled_mse
+from ufm.spelling import made, spelled
 
 __all__ = ["Loss", "RescaledMSE", "available", "from_dict", "loss", "rescaled_mse"]
 
@@ -34,13 +35,12 @@ def loss(name: str | RescaledMSE) -> Loss:
 
 
 def from_dict(spec: Any) -> str | RescaledMSE:
-    """The inverse of a loss's `to_dict`; a name stays a name."""
-    if not isinstance(spec, dict):
+    """A loss from its name, from one word with parameters (`rescaled_mse:k=5,M=3`), or from the table of `to_dict`."""
+    if isinstance(spec, str) and ":" not in spec and spec.replace("-", "_") != "rescaled_mse":
         return spec
-    fields = {key: value for key, value in spec.items() if key != "name"}
-    if spec.get("name") != "rescaled_mse":
-        raise ProblemError("loss", spec, "a loss with parameters has name = 'rescaled_mse', k and M.")
-    try:
-        return RescaledMSE(**fields)
-    except TypeError as error:
-        raise ProblemError("loss", spec, f"{error}.") from None
+    found = spelled("loss", spec)
+    if found.get("name") != "rescaled_mse":
+        wrong = found.get("name")
+        fix = f"{wrong} has no parameters." if wrong in available() else "only rescaled_mse has parameters, k and M."
+        raise ProblemError("loss", spec, fix)
+    return made("loss", RescaledMSE, found)
