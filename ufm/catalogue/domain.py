@@ -29,6 +29,17 @@ class Integers:
         """Both ends."""
         return (self.low, self.high)
 
+    def near(self, value: int, share: float) -> tuple[int, ...]:
+        """Integers inside at about this share of the (logarithmic) range from a value, one step away at least."""
+        factor = (self.high / self.low) ** share
+        steps = (max(value + 1, round(value * factor)), min(value - 1, round(value / factor)))
+        return tuple(step for step in steps if self.low <= step <= self.high)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Both ends."""
+        return self.edges
+
 
 @dataclass(frozen=True)
 class LogReals:
@@ -42,6 +53,18 @@ class LogReals:
     def at(self, u: float) -> float:
         """The number at quantile u of [0, 1]."""
         return float(self.low * (self.high / self.low) ** u)
+
+    def near(self, value: float, share: float) -> tuple[float, ...]:
+        """Numbers at this share of the logarithmic range from a value; an edge outside the range has none."""
+        if not self.low <= value <= self.high:
+            return ()
+        factor = (self.high / self.low) ** share
+        return tuple(x for x in (min(self.high, value * factor), max(self.low, value / factor)) if x != value)
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """Both ends, and the edges."""
+        return (self.low, self.high, *self.edges)
 
 
 @dataclass(frozen=True)
@@ -62,6 +85,15 @@ class Values:
     @property
     def small(self) -> tuple[Any, ...]:
         """All of them, in the order given."""
+        return self.values
+
+    def near(self, value: Any, share: float) -> tuple[Any, ...]:
+        """None: a finite set has no distances, and is sampled as it is."""
+        return ()
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """All of them."""
         return self.values
 
 
@@ -87,6 +119,20 @@ class Domain:
                     other: self.ranges[other].at(u) for other, u in zip(names, rng.random(len(names)), strict=True)
                 }
                 yield {**point, name: edge}
+
+    def corners(self, count: int, seed: int) -> Iterator[Point]:
+        """Points with every coordinate at an end: all first ends, all last ones, then a draw of the others."""
+        ends = {name: each.ends for name, each in self.ranges.items()}
+        yield from [{name: each[at] for name, each in ends.items()} for at in (0, -1)][:count]
+        rng = np.random.default_rng(seed + 2)
+        for _ in range(count - 2):
+            yield {name: each[int(rng.integers(len(each)))] for name, each in ends.items()}
+
+    def near(self, point: Point, share: float) -> Iterator[Point]:
+        """The point with one coordinate moved by a share of its range, up and down."""
+        for name, each in self.ranges.items():
+            for value in each.near(point[name], share):
+                yield {**point, name: value}
 
     def small(self) -> Iterator[Point]:
         """Points made of each coordinate's small values, simplest first: early values of every coordinate."""

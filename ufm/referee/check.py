@@ -6,7 +6,9 @@ from typing import overload
 
 from ufm.catalogue import Theorem, find
 from ufm.problem import Problem
+from ufm.referee.adversary import provoke
 from ufm.referee.arrays import gather_arrays, smallest_broken
+from ufm.referee.competitors import compete
 from ufm.referee.evidence import (
     flow_oracle,
     gather,
@@ -55,22 +57,34 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
     return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
 
 
+_ASKED = ("optimum", "adversary")  # the lines of inquiry whose questions are problems put to the optimum
+
+
 def _of_optima(
     theorem: Theorem, samples: int, seed: int, progress: Progress
 ) -> tuple[list[Evidence], Counterexample | None]:
     """Certified optima over the domain, the ends of flows from random starts, and a counterexample among the former."""
     oracle = optimum_oracle()
-    problems = [theorem.problem(point) for point in theorem.domain.sample(samples, seed)]
+    sampled = [(point, theorem.problem(point)) for point in theorem.domain.sample(samples, seed)]
+    sampled = [(point, problem) for point, problem in sampled if theorem.applies(problem)]
     note = f"{samples} quasi-random points and the domain's edges"
-    optima = gather(theorem, problems, oracle, "optimum", note, progress)
+    optima = gather(theorem, [problem for _, problem in sampled], oracle, "optimum", note, progress)
     evidence = [optima]
+    if optima.agrees:  # else a counterexample is looked for at once
+        asked = [(point, ratio) for (point, _), ratio in zip(sampled, optima.ratios, strict=True)]
+        provoked = provoke(theorem, asked, oracle, max(6, samples // 2), seed, progress)
+        competitors, beaten = compete(theorem, seed, progress)
+        evidence += [each for each in (provoked, competitors) if each is not None and each.checked]
+        if beaten is not None:
+            return evidence, beaten
     if theorem.flow_domain.ranges:
         flows = _flow_problems(theorem, seed)
         evidence.append(gather(theorem, flows, flow_oracle(seed), "flow", "random starts", progress))
-    if optima.agrees or not optima.checked:
+    broken = next((each for each in evidence if each.witness in _ASKED and each.checked and not each.agrees), None)
+    if broken is None:
         return evidence, None
     progress(f"{theorem.id}: smallest counterexample", 0, 1)
-    counterexample = smallest_counterexample(theorem, optima, oracle)
+    counterexample = smallest_counterexample(theorem, broken, oracle)
     progress(f"{theorem.id}: smallest counterexample", 1, 1)
     return evidence, counterexample
 

@@ -38,7 +38,10 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """One line of inquiry: who was asked, how often, and the worst answer in tolerances (at most 1 is agreement)."""
+    """One line of inquiry: who was asked, how often, and the worst answer in tolerances (at most 1 is agreement).
+
+    ratios: the worst answer to each question, in tolerances, where every one was kept.
+    """
 
     witness: str
     checked: int
@@ -46,6 +49,7 @@ class Evidence:
     claim: str
     problem: Problem | Arrays | None
     note: str = ""
+    ratios: tuple[float, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -64,6 +68,7 @@ class Evidence:
             "problem": None if self.problem is None else self.problem.to_dict(),
             "agrees": self.agrees,
             "note": self.note,
+            "ratios": [float(f"{ratio:.2g}") for ratio in self.ratios],
         }
 
 

@@ -1,0 +1,161 @@
+"""Competitors of a claimed minimum: descents from the minimiser moved, from lower ranks and from broken symmetry."""
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+import numpy as np
+from scipy.optimize import minimize
+
+from ufm.catalogue import Equals, Theorem
+from ufm.catalogue.claims import Violation
+from ufm.errors import UfmError
+from ufm.optimum import Optimum, solve
+from ufm.problem import Problem, gradient, objective
+from ufm.problem.targets import ClassTargets
+from ufm.referee.report import Counterexample, Evidence, Progress
+from ufm.tolerance import tolerance
+
+_PROBLEMS = 2  # simple problems of the domain that are attacked
+_TRIED = 200  # simple points among which they are looked for
+_SIZE = 60  # entries of the targets up to which a descent is quick
+_FAR = 1e3
+_OPTIONS = {"maxiter": 300, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-10}
+
+Parts = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]  # layers (last first), features, bias
+
+
+def compete(theorem: Theorem, seed: int, progress: Progress) -> tuple[Evidence | None, Counterexample | None]:
+    """Whether anything has a smaller objective than the claimed minimum, or than the optimum where none is claimed.
+
+    None where no simple problem of the domain can be attacked: constrained features are not descended on.
+    """
+    problems = list(islice(_simple(theorem), _PROBLEMS))
+    if not problems:
+        return None, None
+    rng, checked, ratios = np.random.default_rng(seed), 0, []
+    worst, where, by = Violation(0.0, math.nan, math.nan), problems[0], ""
+    for i, problem in enumerate(problems):
+        progress(f"{theorem.id}: competitors", i, len(problems))
+        try:
+            optimum = solve(problem)
+            claimed = _claimed(theorem, problem, optimum)
+        except UfmError:
+            continue
+        for name, start in rivals(problem, optimum, rng):
+            value = _descended(problem, start)
+            checked += 1
+            ratio = max(0.0, claimed - value) / tolerance("flow", "value").allowed(claimed)
+            ratios.append(ratio)
+            if ratio > worst.ratio or not by:
+                worst, where, by = Violation(ratio, value, claimed), problem, name
+    progress(f"{theorem.id}: competitors", len(problems), len(problems))
+    if not checked:
+        return None, None
+    claim = next((c.text() for c in theorem.claims if c.observable == "value"), "the minimum of the objective")
+    note = "descents from the minimiser moved, cut to lower rank, with classes merged, and from blocks of two"
+    evidence = Evidence("competitor", checked, worst, claim, where, note, tuple(ratios))
+    if worst.ratio < _FAR or not any(c.observable == "value" for c in theorem.claims):
+        return evidence, None
+    source, again = f"a descent from {by}", _again(where)
+    return evidence, Counterexample(
+        where, "value", claim, worst.claimed, worst.found, again, "ufm.solve", worst.ratio, source
+    )
+
+
+def _again(problem: Problem) -> float | None:
+    """What the solver has for the minimum: it shares no line with the descents."""
+    try:
+        return solve(problem).value
+    except UfmError:
+        return None
+
+
+def _simple(theorem: Theorem) -> Iterator[Problem]:
+    """Simple problems of the domain, each once, on which factors can be descended."""
+    seen = set()
+    for point in islice(theorem.domain.small(), _TRIED):
+        try:
+            problem = theorem.problem(point)
+        except UfmError:
+            continue
+        if not isinstance(problem, Problem) or problem.constraint is not None or problem.fingerprint in seen:
+            continue
+        seen.add(problem.fingerprint)
+        if problem.targets.columns.size <= _SIZE and theorem.applies(problem):
+            yield problem
+
+
+def _claimed(theorem: Theorem, problem: Problem, optimum: Optimum) -> float:
+    """The minimum that the statement gives, or else that of the optimum."""
+    for claim in theorem.claims_in_ours:
+        if type(claim) is Equals and claim.observable == "value":
+            return float(claim.predict(problem))
+    return optimum.value
+
+
+def rivals(problem: Problem, optimum: Optimum, rng: np.random.Generator) -> Iterator[tuple[str, Parts]]:
+    """Starts around the minimiser and far from it: (where it comes from, layers, features and bias)."""
+    layers, H, b = optimum.W, optimum.H, optimum.b
+    size = max(float(np.abs(part).max(initial=0.0)) for part in (*layers, H)) or 1.0
+
+    def noise(part: np.ndarray, amount: float) -> np.ndarray:
+        return part + amount * size * rng.standard_normal(part.shape)
+
+    def moved(parts: Parts, amount: float) -> Parts:
+        W, features, bias = parts
+        return tuple(noise(layer, amount) for layer in W), noise(features, amount), noise(bias, amount)
+
+    yield "the minimiser, moved a little", moved((layers, H, b), 0.05)
+    yield "the minimiser, moved far", moved((layers, H, b), 1.0)
+    U, s, Vt = np.linalg.svd(H, full_matrices=False)
+    if s[0] > 0:
+        kept = s * (np.arange(s.size) < max(1, int((s > 1e-9 * s[0]).sum()) - 1))
+        yield "the minimiser with a direction less", moved((layers, (U * kept) @ Vt, b), 1e-4)
+    if H.shape[1] > 1:
+        merged = H.copy()
+        merged[:, :2] = H[:, :2].mean(axis=1, keepdims=True)
+        yield "the minimiser with two classes merged", moved((layers, merged, b), 1e-4)
+    blocks = _blocks_of_two(problem, layers, H)
+    if blocks is not None:
+        yield "blocks of two classes", moved((*blocks, b), 1e-4)
+    yield "near the origin", moved((tuple(0 * layer for layer in layers), 0 * H, 0 * b), 1e-2)
+
+
+def _blocks_of_two(
+    problem: Problem, layers: tuple[np.ndarray, ...], H: np.ndarray
+) -> tuple[tuple[np.ndarray, ...], np.ndarray] | None:
+    """Balanced factors of outputs made of 2 x 2 blocks [[1, -1], [-1, 1]], for an even number of classes."""
+    pairs = problem.m // 2
+    rows = {layer.shape[1] for layer in layers}
+    if not isinstance(problem.targets, ClassTargets) or problem.m != problem.K or problem.m % 2 or min(rows) < pairs:
+        return None
+    left = np.kron(np.eye(pairs), np.array([[1.0], [-1.0]]))
+    first = np.zeros_like(layers[0])
+    first[:, :pairs] = left
+    features = np.zeros_like(H)
+    features[:pairs] = left.T
+    inner = tuple(np.eye(*layer.shape) for layer in layers[1:])
+    return (first, *inner), features
+
+
+def _descended(problem: Problem, start: Parts) -> float:
+    """The objective where a quasi-Newton descent from these factors ends."""
+    layers, H, b = start
+    shapes = [part.shape for part in (*layers, H, b)]
+    cuts = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    has_bias = problem.has_bias
+
+    def parts(x: np.ndarray) -> Parts:
+        *W, features, bias = (part.reshape(shape) for part, shape in zip(np.split(x, cuts), shapes, strict=True))
+        return tuple(W), features, bias if has_bias else np.zeros_like(bias)
+
+    def value(x: np.ndarray) -> tuple[float, np.ndarray]:
+        W, features, bias = parts(x)
+        at = gradient(problem, W, features, bias)
+        slope = np.concatenate([part.ravel() for part in (*at.W, at.H, at.b)])
+        return float(objective(problem, W, features, bias)), slope
+
+    x = np.concatenate([part.ravel() for part in (*layers, H, b)])
+    solver: Callable = minimize
+    return float(solver(value, x, jac=True, method="L-BFGS-B", options=_OPTIONS).fun)
