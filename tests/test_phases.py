@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ufm.figure import draw
+from ufm.gallery.phases import over_classes
 from ufm.plot.phases import critical_regularisation, order_parameter
 from ufm.record import load
 from ufm.share import locate
@@ -34,6 +35,18 @@ def test_a_shifted_boundary_would_be_seen():
     assert not np.array_equal(np.isnan(order_parameter(record)), np.broadcast_to(t >= wrong, (40, 40)))
 
 
-def test_the_figure_draws_one_panel_per_depth():
+@pytest.mark.parametrize("p", [2, 3, 4])
+def test_the_boundaries_over_the_number_of_classes(p):
+    """Every cell of (K, t/K) at lam_b = 1 is on its side of t_c/K and rho t_c/K."""
+    K, strength = np.array([2, 3, 7, 20]), critical_regularisation(p) * np.geomspace(0.011, 0.71, 9)
+    cells, t = over_classes(p, K, strength), strength[:, None] * K
+    threshold = critical_regularisation(p)
+    assert np.array_equal(np.isnan(cells), t >= threshold)
+    assert np.array_equal(np.nan_to_num(cells) > 1e-9, t < threshold / 2)
+
+
+def test_the_figure_draws_two_panels_per_depth():
     figure = draw("phase-diagram")
-    assert [ax.get_title(loc="left")[4:11] for ax in figure.axes[:3]] == ["$p = 2$", "$p = 3$", "$p = 4$"]
+    titles = [ax.get_title(loc="left")[4:11] for ax in figure.axes[:6]]
+    assert titles == ["$p = 2$", "$p = 3$", "$p = 4$"] * 2
+    assert [ax.get_xlabel()[:7] for ax in figure.axes[3:6]] == ["classes"] * 3

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _NAMES = (
     (0.5, 0.945, "nothing survives", "black"),
-    (0.2, 0.72, "simplex ETF", "white"),
-    (0.78, 0.3, "towards an\northogonal frame", "black"),
+    (0.2, 0.72, "simplex\nETF", "white"),
+    (0.72, 0.3, "towards an\northogonal\nframe", "black"),
 )
 
 
@@ -64,42 +64,53 @@ def phase_diagram(ax: "Axes", record: Record) -> Any:
     return image
 
 
-def class_diagram(ax: "Axes", K: np.ndarray, strength: np.ndarray, cells: np.ndarray, rho: float) -> Any:
-    """Order parameter over (K, c sqrt(n)) at one lam_b and p = 2, with the boundaries 1/K and rho/K; the image."""
+def class_diagram(ax: "Axes", p: int, K: np.ndarray, strength: np.ndarray, cells: np.ndarray, rho: float) -> Any:
+    """Order parameter over (K, t/K) at one lam_b and depth, with the boundaries t_c/K and rho t_c/K; the image."""
     image = ax.pcolormesh(K, strength, np.ma.masked_invalid(cells), cmap="cividis", vmin=0, vmax=1, shading="nearest")
-    fine = np.geomspace(K[0], K[-1], 200)
-    ax.plot(fine, 1 / fine, color="black", linewidth=1.2)
-    ax.plot(fine, rho / fine, color="#D55E00", linewidth=1.5)
+    fine, t_c = np.geomspace(K[0], K[-1], 200), critical_regularisation(p)
+    ax.plot(fine, t_c / fine, color="black", linewidth=1.2)
+    ax.plot(fine, rho * t_c / fine, color="#D55E00", linewidth=1.5)
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(K[0], K[-1])
     ax.set_ylim(strength[0], strength[-1])
+    ax.set_xticks([2, 5, 10, 20, 50], ["2", "5", "10", "20", "50"])
+    ax.minorticks_off()
     ax.set_xlabel("classes, $K$")
-    ax.set_ylabel(r"regularisation, $c\sqrt{n}$")
     return image
 
 
-def phases(records: list[Record], K: np.ndarray, strength: np.ndarray, cells: np.ndarray, rho: float) -> "Figure":
-    """The whole figure: (lam_b, t) for each record's depth, and (K, c sqrt(n)) for p = 2."""
+def phases(records: list[Record], K: np.ndarray, strengths: list[np.ndarray], cells: list[np.ndarray]) -> "Figure":
+    """The whole figure, one depth a column: (lam_b, t) of the records above, (K, t/K) at lam_b = 1 below.
+
+    strengths, cells: for each record's depth, t/K along the lower panel and the order parameter there (rows by K).
+    """
     from matplotlib.figure import Figure
 
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 5.0), layout="constrained")
-        axes = list(np.ravel(figure.subplots(2, 2)))
-        for ax, record, letter in zip(axes, records, "abc", strict=False):
-            phase_diagram(ax, record)
+        figure = Figure(figsize=(TWO_COLUMNS, 4.9), layout="constrained")
+        axes = figure.subplots(2, 3)
+        image = None
+        for column, (record, letter) in enumerate(zip(records, "abc", strict=True)):
             p = record.problem.p if record.problem is not None else 0
             depth = "one linear layer" if p == 2 else f"{p - 1} linear layers"
-            ax.set_title(f"{letter}   $p = {p}$: {depth}", loc="left")
-        image = class_diagram(axes[3], K, strength, cells, rho)
-        axes[3].set_title(r"d   $p = 2$, $\lambda_b = 1$", loc="left")
-        for ax in axes:
+            phase_diagram(axes[0, column], record)
+            axes[0, column].set_title(f"{letter}   $p = {p}$: {depth}", loc="left")
+            image = class_diagram(axes[1, column], p, K, strengths[column], cells[column], rho=0.5)
+            axes[1, column].set_title(f"{'def'[column]}   $p = {p}$, $\\lambda_b = 1$", loc="left")
+        axes[1, 0].set_ylabel("regularisation, $t/K$")
+        for ax in axes[0, 1:]:
+            ax.set_ylabel("")
+        for ax in axes.flat:
             ax.set_facecolor("0.88")
         for x, y, name, color in _NAMES:
-            axes[0].text(x, y, name, transform=axes[0].transAxes, fontsize=7, color=color, ha="center", va="center")
-        bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
-        bar.set_label("$s_0/s$: mean over centred singular value, certified optima")
+            axes[0, 0].text(
+                x, y, name, transform=axes[0, 0].transAxes, fontsize=7, color=color, ha="center", va="center"
+            )
+        if image is not None:
+            bar = figure.colorbar(image, ax=axes, shrink=0.6, aspect=30)
+            bar.set_label("$s_0/s$: mean over centred singular value, certified optima")
         handles = [("black", "features vanish"), ("#D55E00", "mean direction vanishes")]
-        lines = [axes[0].plot([], [], color=color, label=label)[0] for color, label in handles]
+        lines = [axes[0, 0].plot([], [], color=color, label=label)[0] for color, label in handles]
         figure.legend(handles=lines, loc="outside upper center", ncols=2)
     return figure
