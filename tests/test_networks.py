@@ -12,7 +12,7 @@ pytest.importorskip("sklearn")
 
 import torch
 
-from ufm import encodings
+from ufm import constraints, encodings, losses
 from ufm.errors import MissingExtraError, ProblemError, UfmError
 from ufm.measure import measure
 from ufm.networks import ImageSet, Recipe, data, image_problem, load, run_grid, train
@@ -134,34 +134,47 @@ def test_initial_scale(digits: ImageSet) -> None:
     assert not parameters.b.any()
 
 
-def doubles(images: ImageSet, recipe: Recipe, m: int) -> Parameters:
+def doubles(images: ImageSet, recipe: Recipe, m: int, heads: int = 1) -> Parameters:
     """Random parameters in double precision, biases not zero."""
-    parameters = Parameters.zeros(images.pixels, recipe, m, torch.float64)
+    parameters = Parameters.zeros(images.pixels, recipe, m, torch.float64, heads=heads)
     parameters.flat.normal_(0, 0.2, generator=torch.Generator().manual_seed(1))
     return parameters
 
 
 @pytest.mark.parametrize("lam_b", [0.0, 0.7])
-def test_slope_is_the_derivative_of_the_stated_objective(digits: ImageSet, lam_b: float) -> None:
-    recipe, problem = replace(SMALL, hidden=(9, 8), d=7), image_problem(digits, 0.2, lam_b)
-    parameters = doubles(digits, recipe, problem.m)
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+@pytest.mark.parametrize(("heads", "kind", "decay"), [(1, "linear", 0.0), (1, "relu", 0.02), (3, "linear", 0.0)])
+def test_slope_is_the_derivative_of_the_stated_objective(
+    digits: ImageSet, lam_b: float, loss: str, heads: int, kind: str, decay: float
+) -> None:
+    recipe = replace(SMALL, hidden=(9, 8), d=7, features=kind)
+    lam_W = tuple(0.02 + 0.01 * l for l in range(heads))
+    problem = image_problem(digits, 0.2, lam_b).replace(loss=loss, lam_W=lam_W)
+    parameters = doubles(digits, recipe, problem.m, heads)
     X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
-    slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64)
-    penalised_slope(parameters, slopes, X, Y, problem, digits.N)
+    slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64, heads=heads)
+    penalised_slope(parameters, slopes, X, Y, problem, digits.N, decay)
 
-    leaves = [p.clone().requires_grad_() for p in (*parameters.layers, *parameters.offsets, parameters.W, parameters.b)]
+    parts = (*parameters.layers, *parameters.offsets, *parameters.heads, parameters.b)
+    leaves = [p.clone().requires_grad_() for p in parts]
     L = len(parameters.layers)
     H = X
     for l in range(L):
         H = H @ leaves[l].T + leaves[L + l]
-        H = torch.relu(H) if l < L - 1 else H
-    W, b = leaves[-2], leaves[-1]
-    loss = ((H @ W.T + b - Y) ** 2).sum() / (2 * digits.N) + lam_b / 2 * (b**2).sum()
-    loss = loss + float(problem.lam_W[0]) / 2 * (W**2).sum() + float(problem.lam_H) / 2 * (H**2).sum()
-    loss.backward()
-    for slope, leaf in zip((*slopes.layers, *slopes.offsets, slopes.W, slopes.b), leaves, strict=True):
+        H = torch.relu(H) if l < L - 1 or kind == "relu" else H
+    top, b = leaves[2 * L : -1], leaves[-1]
+    Z = H
+    for W in reversed(top):
+        Z = Z @ W.T
+    Z = Z + b
+    fit = ((Z - Y) ** 2).sum() / 2 if loss == "mse" else (Z.logsumexp(1) - (Z * Y).sum(1)).sum()
+    value = fit / digits.N + lam_b / 2 * (b**2).sum() + float(problem.lam_H) / 2 * (H**2).sum()
+    value = value + sum(lam / 2 * (W**2).sum() for lam, W in zip(lam_W, top, strict=True))
+    value = value + decay / 2 * sum((A**2).sum() for A in leaves[:L])
+    value.backward()
+    for slope, leaf in zip((*slopes.layers, *slopes.offsets, *slopes.heads, slopes.b), leaves, strict=True):
         assert leaf.grad is not None
-        torch.testing.assert_close(slope, leaf.grad, rtol=1e-10, atol=roundoff(100))
+        torch.testing.assert_close(slope, leaf.grad, rtol=1e-9, atol=roundoff(100))
 
 
 def test_batches_are_unbiased(digits: ImageSet) -> None:
@@ -227,9 +240,8 @@ def test_grids_run_in_processes_and_repeat_single_runs(digits: ImageSet) -> None
     recipe, problem = replace(SMALL, steps=30, checkpoints=3), image_problem(digits, 0.2, 1.0)
     calls: list[tuple[int, int]] = []
     report = calls.append
-    record = run_grid(
-        digits, problem, [0.1, math.inf], [0, 1], recipe, processes=2, progress=lambda a, z: report((a, z))
-    )
+    problems = {v: problem.replace(lam_b=v) for v in (0.1, math.inf)}
+    record = run_grid(digits, problems, [0, 1], recipe, processes=2, progress=lambda a, z: report((a, z)))
     sizes = {"lam_b": 2, "seed": 2, "class": 10, "direction": 10, "step": 3}
     assert sizes.items() <= dict(record.values.sizes).items()
     assert calls[-1] == (120, 120)
@@ -243,9 +255,9 @@ def test_grids_run_in_processes_and_repeat_single_runs(digits: ImageSet) -> None
 
 def test_grid_refuses_repeated_and_missing_values(digits: ImageSet) -> None:
     problem = image_problem(digits, 0.2, 1.0)
-    for lam_b, seeds in (([], [0]), ([1.0], []), ([1.0, 1.0], [0])):
-        with pytest.raises(UfmError, match="none twice"):
-            run_grid(digits, problem, lam_b, seeds, SMALL)
+    for problems, seeds in (({}, [0]), ({1.0: problem}, []), ({1.0: problem}, [0, 0])):
+        with pytest.raises(UfmError, match="no seed twice"):
+            run_grid(digits, problems, seeds, SMALL)
 
 
 def test_regression_targets_are_trained_too(digits: ImageSet) -> None:
@@ -260,8 +272,8 @@ def test_problems_that_do_not_fit_are_refused(digits: ImageSet) -> None:
     problem = image_problem(digits, 0.2, 1.0)
     one_hot = encodings.available()["one_hot"]
     for wrong, message in (
-        (problem.replace(loss="cross_entropy"), "squared loss"),
-        (problem.replace(lam_W=(0.1, 0.1)), "one linear layer"),
+        (problem.replace(loss=losses.rescaled_mse(2.0, 3.0)), "'mse' or 'cross_entropy'"),
+        (problem.replace(constraint=constraints.NonNegative()), "no constraint"),
         (problem.replace(width=3), "make them equal"),
         (problem.replace(targets=classes(one_hot(10), 90)), "1000 images"),
         (problem.replace(targets=classes(one_hot(5), 200)), "have the sizes"),

@@ -2,7 +2,8 @@
 
 import gzip
 import importlib.util
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -45,6 +46,31 @@ class ImageSet:
     def K(self) -> int:
         """Number of classes."""
         return self.counts.size
+
+    def sized(self, counts: Sequence[int]) -> "ImageSet":
+        """The first counts[k] images of every class k; pixels stay as they are."""
+        counts = [int(n) for n in counts]
+        if len(counts) != self.K or any(not 1 <= n <= have for n, have in zip(counts, self.counts, strict=False)):
+            raise UfmError(f"counts = {counts}: {self.name} has {self.counts.tolist()} images of its {self.K} classes.")
+        rank = np.arange(self.N) - np.repeat(np.cumsum(self.counts) - self.counts, self.counts)
+        keep = rank < np.asarray(counts)[self.labels]
+        return ImageSet(self.X[keep], self.labels[keep], self.name, self.source)
+
+    def moments(self) -> np.ndarray:
+        """Five real-valued targets of every image (5 x N), each with mean 0 and variance 1.
+
+        Ink, its centre (x, y), its slant (correlation of x and y), and its spread (root of the mean squared distance
+        from the centre). Ink is what lies above the darkest pixel of the set.
+        """
+        side = math.isqrt(self.pixels)
+        ink = (self.X - self.X.min()).astype(np.float64).reshape(self.N, side, side)
+        total = ink.sum((1, 2))
+        x, y = np.meshgrid(np.arange(side), np.arange(side))
+        mx, my = (ink * x).sum((1, 2)) / total, (ink * y).sum((1, 2)) / total
+        dx, dy = x - mx[:, None, None], y - my[:, None, None]
+        xx, yy, xy = ((ink * each).sum((1, 2)) / total for each in (dx**2, dy**2, dx * dy))
+        Y = np.stack([total, mx, my, xy / np.sqrt(xx * yy), np.sqrt(xx + yy)])
+        return (Y - Y.mean(axis=1, keepdims=True)) / Y.std(axis=1, keepdims=True)
 
     def __repr__(self) -> str:
         return f"ImageSet({self.name}: {self.N} images of {self.pixels} pixels, {self.K} classes; {self.source})"

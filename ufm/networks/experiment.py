@@ -1,9 +1,9 @@
-"""Experiments: networks trained over a grid of bias weights and seeds, side by side in processes, as one record."""
+"""Experiments: networks trained over a grid of weights and seeds, side by side in processes, as one record."""
 
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -19,10 +19,11 @@ from ufm.measure import measure
 from ufm.networks.data import ImageSet
 from ufm.networks.recipe import Recipe
 from ufm.networks.training import Progress, Trained, train
-from ufm.problem import Problem, classes
+from ufm.problem import Problem, SampleTargets, classes
 from ufm.record import Record, stack
 
 _POLL = 0.2  # seconds between looks at the ledger
+LARGEST = 4096  # numbers of an array that a record of networks keeps: what is over samples is left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,29 +52,30 @@ def image_problem(images: ImageSet, t_rel: float, lam_b: float, codes: Any = Non
 
 def run_grid(
     images: ImageSet,
-    problem: Problem,
-    lam_b: Sequence[float],
+    problems: Mapping[float, Problem],
     seeds: Sequence[int],
     recipe: Recipe | None = None,
     *,
+    along: str = "lam_b",
     processes: int | None = None,
     progress: Progress | None = None,
 ) -> Record:
-    """Train one network for every pair of `lam_b` and `seeds`; a record with the dimensions (lam_b, seed, ...).
+    """Train one network for every problem and every seed; a record with the dimensions (`along`, seed, ...).
 
-    Workers are fresh processes with one torch thread each, so the numbers do not depend on how many there are;
-    `processes` None means one per available core. Like any use of fresh processes, a script that calls this keeps its
-    own work under `if __name__ == "__main__"`. progress(steps done, steps in all) is called while they work.
+    problems: {value of what is swept: problem}, in order; along: the name of what is swept. Workers are fresh processes
+    with one torch thread each, so the numbers do not depend on how many there are; `processes` None means one per
+    available core. Like any use of fresh processes, a script that calls this keeps its own work under
+    `if __name__ == "__main__"`. progress(steps done, steps in all) is called while they work.
     """
     recipe = recipe or Recipe()
-    if not len(lam_b) or not len(seeds) or len(set(lam_b)) < len(lam_b) or len(set(seeds)) < len(seeds):
-        raise UfmError(f"lam_b = {list(lam_b)}, seeds = {list(seeds)}: give at least one of each, none twice.")
-    grid = list(product(lam_b, seeds))
+    if not problems or not len(seeds) or len(set(seeds)) < len(seeds):
+        raise UfmError(f"{along} = {list(problems)}, seeds = {list(seeds)}: give at least one of each, no seed twice.")
+    grid = list(product(problems.values(), seeds))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         ledger = Path(folder) / "steps"
         np.zeros(len(grid), np.int64).tofile(ledger)
-        runs = [_Run(i, images, problem.replace(lam_b=v), recipe, s, ledger) for i, (v, s) in enumerate(grid)]
+        runs = [_Run(i, images, problem, recipe, seed, ledger) for i, (problem, seed) in enumerate(grid)]
         context = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(min(processes or cores, len(runs)), mp_context=context) as pool:
             futures = [pool.submit(_work, run) for run in runs]
@@ -89,7 +91,7 @@ def run_grid(
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
     rows = [records[i : i + len(seeds)] for i in range(0, len(records), len(seeds))]
-    return stack([stack(row, seed=list(seeds)) for row in rows], lam_b=[float(v) for v in lam_b])
+    return stack([stack(row, seed=list(seeds)) for row in rows], **{along: [float(v) for v in problems]})
 
 
 def measured(trained: Trained, images: ImageSet) -> Record:
@@ -97,8 +99,13 @@ def measured(trained: Trained, images: ImageSet) -> Record:
 
     `history_value` and `history_nc1` have the dimension `step`. The provenance names images and recipe.
     """
-    record = measure(trained.H, trained.labels, trained.W, trained.b, problem=trained.problem)
-    values = record.values.assign_coords(step=trained.history["step"])
+    problem = trained.problem
+    told = problem.targets if isinstance(problem.targets, SampleTargets) else trained.labels
+    shallow = {"problem": problem} if problem.p == 2 else {}  # a product of layers is not the state of a deep problem
+    record = replace(measure(trained.H, told, trained.W, trained.b, **shallow), problem=problem)
+    values = record.values.drop_vars([name for name, v in record.values.data_vars.items() if v.size > LARGEST])
+    values = values.assign(value=trained.value)
+    values = values.assign_coords(step=trained.history["step"])
     values = values.assign({f"history_{k}": ("step", v) for k, v in trained.history.items() if k != "step"})
     provenance = {
         **record.provenance,

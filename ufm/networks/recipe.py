@@ -12,14 +12,18 @@ from ufm.errors import ProblemError
 class Recipe:
     """How a network is built and trained.
 
-    hidden: widths of the ReLU layers; d: width of the linear feature layer; feature_scale: what its He initialisation
-    is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)). Adam with `lr`, `betas`, `eps` on batches
-    of `batch` samples for `steps` steps; the learning rate rises linearly over the first `warm_up` fraction of the
-    steps and falls as a cosine to `final_lr` times its peak. checkpoints: how often the history looks at all samples.
+    hidden: widths of the ReLU layers; d: width of the feature layer; features: "linear", or "relu" for features that
+    are never negative; weight_decay: weight of half the squared norm of the backbone's layers; feature_scale: what the
+    He initialisation of the feature layer is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)).
+    Adam with `lr`, `betas`, `eps` on batches of `batch` samples for `steps` steps; the learning rate rises linearly
+    over the first `warm_up` fraction of the steps and falls as a cosine to `final_lr` times its peak. checkpoints: how
+    often the history looks at all samples.
     """
 
     hidden: tuple[int, ...] = (256, 256, 256)
     d: int = 64
+    features: str = "linear"
+    weight_decay: float = 0.0
     feature_scale: float | None = None
     lr: float = 3e-3
     betas: tuple[float, float] = (0.9, 0.99)
@@ -38,6 +42,9 @@ class Recipe:
         for name, least in (("d", 1), ("batch", 1), ("steps", 1), ("checkpoints", 1)):
             value = getattr(self, name)
             _demand(_whole(value, least), name, value, f"give an integer of at least {least}.")
+        _demand(self.features in ("linear", "relu"), "features", self.features, "choose 'linear' or 'relu'.")
+        good = self.weight_decay == 0 or _positive(self.weight_decay)
+        _demand(good, "weight_decay", self.weight_decay, "give a finite number >= 0.")
         if self.feature_scale is not None:
             _demand(_positive(self.feature_scale), "feature_scale", self.feature_scale, "give a number > 0, or None.")
         for name in ("lr", "eps"):

@@ -1,14 +1,15 @@
-"""Train a network on images with the weights of a problem: squared loss, explicit feature penalty, steps that repeat.
+"""Train a network on images with the weights of a problem: its loss, its penalties, steps that repeat.
 
-    1/(2N) ||W H + b 1' - Y||^2 + lam_W/2 ||W||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
+    1/N sum_i loss(W_{p-1}..W_1 h_i + b, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
 
 over the network's parameters, H = h(X). A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its
-gradient is unbiased. The backbone has no penalty of its own.
+gradient is unbiased. The backbone has a penalty of its own only where the recipe says `weight_decay`.
 """
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -32,13 +33,14 @@ _REPORT_EVERY = 10  # steps between calls of progress
 class Trained:
     """A trained network read as a UFM state: H (d x N, double), labels (N), W (m x d), b (m), and how it got there.
 
-    history: arrays `step`, `value` (the objective over all samples), `nc1` (absent for regression); value: the last of
-    them; seconds: wall-clock; cpu_seconds: of this process.
+    layers: W_{p-1}..W_1, whose product W is; history: arrays `step`, `value` (the objective over all samples), `nc1`
+    (absent for regression); value: the last of them; seconds: wall-clock; cpu_seconds: of this process.
     """
 
     H: np.ndarray
     labels: np.ndarray
     W: np.ndarray
+    layers: tuple[np.ndarray, ...]
     b: np.ndarray
     value: float
     history: dict[str, np.ndarray]
@@ -67,8 +69,8 @@ def train(
 ) -> Trained:
     """Train one network; the same seed, recipe and number of torch threads give the same bits.
 
-    problem: squared loss, one linear layer above the features (p = 2), targets that fit the images: classes of the same
-    sizes, or one regression target per image. progress(steps done, steps) is called now and then.
+    problem: squared loss or cross-entropy, any number of linear layers above the features, targets that fit the images:
+    classes of the same sizes, or one regression target per image. progress(steps done, steps) is called now and then.
     """
     recipe = recipe or Recipe()
     _check(images, problem, recipe)
@@ -77,13 +79,14 @@ def train(
     Y = torch.from_numpy(np.ascontiguousarray(problem.targets.matrix().T, dtype=np.float32))
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        parameters = Parameters.random(images.pixels, recipe, problem.m, generator)
+        parameters = Parameters.random(images.pixels, recipe, problem.m, generator, heads=problem.p - 1)
         history = _descend(parameters, X, Y, images, problem, recipe, generator, progress)
-        H, W, b = state(parameters, X)
+        H, layers, b = state(parameters, X)
     return Trained(
         H=H,
         labels=images.labels,
-        W=W,
+        W=reduce(np.matmul, layers),
+        layers=layers,
         b=b,
         value=float(history["value"][-1]),
         history=history,
@@ -96,23 +99,37 @@ def train(
     )
 
 
-def state(parameters: Parameters, X: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(H, W, b) of the network over samples X (N x pixels), in double precision."""
-    return features(parameters, X).numpy().T, parameters.W.double().numpy(), parameters.b.double().numpy()
+def state(parameters: Parameters, X: Tensor) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+    """(H, layers, b) of the network over samples X (N x pixels), in double precision; layers last first."""
+    layers = tuple(W.double().numpy() for W in parameters.heads)
+    return features(parameters, X).numpy().T, layers, parameters.b.double().numpy()
 
 
-def penalised_slope(parameters: Parameters, slopes: Parameters, X: Tensor, Y: Tensor, problem: Problem, N: int) -> None:
-    """Write into `slopes` the gradient of the objective as a batch X (B x pixels), Y (B x m) of N samples sees it."""
+def penalised_slope(
+    parameters: Parameters, slopes: Parameters, X: Tensor, Y: Tensor, problem: Problem, N: int, decay: float = 0.0
+) -> None:
+    """Write into `slopes` the gradient of the objective as a batch X (B x pixels), Y (B x m) of N samples sees it.
+
+    decay: weight of half the squared norm of the backbone's layers.
+    """
     B = X.shape[0]
     seen = forward(parameters, X)
-    H = seen[-1]
-    residual = torch.addmm(parameters.b, H, parameters.W.T).sub_(Y).mul_(1 / B)
-    torch.addmm(parameters.W, residual.T, H, beta=float(problem.lam_W[0]), out=slopes.W)
+    below = [seen[-1]]  # what enters W_1, .., W_{p-1}
+    for W in parameters.heads[:0:-1]:
+        below.append(below[-1] @ W.T)
+    Z = torch.addmm(parameters.b, below[-1], parameters.heads[0].T)
+    G = (Z.sub_(Y) if problem.loss == "mse" else torch.softmax(Z, 1).sub_(Y)).mul_(1 / B)
     if problem.has_bias:
-        torch.sum(residual, 0, out=slopes.b)
+        torch.sum(G, 0, out=slopes.b)
         slopes.b.add_(parameters.b, alpha=float(problem.lam_b))
-    G = torch.addmm(H, residual, parameters.W, beta=float(problem.lam_H) * N / B)
+    last = len(parameters.heads) - 1
+    for l, (W, slope, lam) in enumerate(zip(parameters.heads, slopes.heads, problem.lam_W, strict=True)):
+        torch.addmm(W, G.T, below[-1 - l], beta=float(lam), out=slope)
+        G = G @ W if l < last else torch.addmm(seen[-1], G, W, beta=float(problem.lam_H) * N / B)
     backward(parameters, slopes, seen, G)
+    if decay:
+        for slope, A in zip(slopes.layers, parameters.layers, strict=True):
+            slope.add_(A, alpha=decay)
 
 
 def _descend(
@@ -127,7 +144,9 @@ def _descend(
 ) -> dict[str, np.ndarray]:
     """Adam over shuffled batches; the history."""
     N, B = images.N, min(recipe.batch, images.N)
-    slopes = Parameters.zeros(images.pixels, recipe, problem.m)  # b's stays zero without a bias, and so does b
+    slopes = Parameters.zeros(
+        images.pixels, recipe, problem.m, heads=problem.p - 1
+    )  # b's stays zero without a bias, and so does b
     weights = torch.nn.Parameter(parameters.flat, requires_grad=False)
     weights.grad = slopes.flat
     adam = torch.optim.Adam([weights], lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=True)
@@ -142,7 +161,7 @@ def _descend(
             used = 0
         batch.fill(X, Y, shuffled[used : used + B])
         used += B
-        penalised_slope(parameters, slopes, batch.X, batch.Y, problem, N)
+        penalised_slope(parameters, slopes, batch.X, batch.Y, problem, N, recipe.weight_decay)
         adam.param_groups[0]["lr"] = rate(step)
         adam.step()
         if step + 1 in looks:
@@ -153,18 +172,20 @@ def _descend(
 
 
 def _look(parameters: Parameters, X: Tensor, images: ImageSet, problem: Problem) -> dict[str, float]:
-    H, W, b = state(parameters, X)
-    found = {"value": float(objective(problem, W, H, b if problem.has_bias else None))}
+    H, layers, b = state(parameters, X)
+    found = {"value": float(objective(problem, layers, H, b if problem.has_bias else None))}
     if isinstance(problem.targets, ClassTargets):
         found["nc1"] = nc1(split_classes(H, images.labels))
     return found
 
 
 def _check(images: ImageSet, problem: Problem, recipe: Recipe) -> None:
-    if problem.loss != "mse":
-        raise ProblemError("loss", problem.loss, "networks are trained with the squared loss, 'mse'.")
-    if problem.p != 2:
-        raise ProblemError("lam_W", problem.lam_W, "networks have one linear layer above the features.")
+    if problem.loss not in ("mse", "cross_entropy"):
+        raise ProblemError("loss", problem.loss, "networks are trained with 'mse' or 'cross_entropy'.")
+    if problem.loss == "cross_entropy" and not np.allclose(problem.targets.columns.sum(axis=0), 1):
+        raise ProblemError("targets", problem.targets, "cross-entropy trains networks on targets that sum to 1.")
+    if problem.constraint is not None:
+        raise ProblemError("constraint", problem.constraint, "networks know no constraint; leave it None.")
     if problem.width is not None and problem.width != recipe.d:
         raise ProblemError("width", problem.width, f"the recipe's features have d = {recipe.d}; make them equal.")
     if problem.is_symbolic:

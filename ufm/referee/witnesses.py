@@ -118,10 +118,10 @@ def run_networks(campaign: Campaign, images: str, progress: Progress = quiet, *,
     what = f"{len(values) * len(seeds)} networks on {plan.images} (steps)"
     return run_grid(
         load_images(plan.images),
-        campaign.problem,
-        values,
+        dict(zip(values, campaign.problems(values), strict=True)),
         seeds,
         Recipe.from_dict(plan.recipe),
+        along=campaign.field,
         progress=lambda done, total: progress(what, done, total),
     )
 

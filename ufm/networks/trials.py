@@ -1,0 +1,119 @@
+"""Trials: what a TOML file says about networks to train, run by run, each run one record against the theory."""
+
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ufm import encodings
+from ufm.errors import ProblemError
+from ufm.networks.data import ImageSet, load
+from ufm.networks.recipe import Recipe
+from ufm.problem import Problem, classes, samples
+from ufm.problem.targets import Targets
+from ufm.share import locate
+
+_SWEPT = ("lam_b", "t_rel", "lam_H", "lam_W")
+_FIELDS = ("name", "images", "counts", "targets", "loss", "layers", "t_rel", "lam_b", "lam_H", "lam_W")
+_FIELDS += ("sweep", "seeds", "recipe")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Networks on one image set for one kind of targets, along one weight, with several seeds.
+
+    along, values: what is swept; record: the file that holds the recorded networks.
+    """
+
+    name: str
+    images: ImageSet
+    targets: Targets
+    fields: Mapping[str, Any]
+    along: str
+    values: tuple[float, ...]
+    seeds: tuple[int, ...]
+    recipe: Recipe
+    record: str
+
+    def problem(self, value: float) -> Problem:
+        """The problem at one value of what is swept.
+
+        Unless the file says otherwise lam_W = t_rel/K for every layer and lam_H = t_rel/N (K: classes, or the target
+        dimension), with which t_rel is the relative regularisation of balanced one-hot codes at any depth.
+        """
+        said = {**self.fields, self.along: value}
+        t, layers = float(said.get("t_rel", 0.2)), int(said.get("layers", 1))
+        size = self.targets.N if not hasattr(self.targets, "K") else self.images.N
+        K = getattr(self.targets, "K", self.targets.m)
+        lam_W = float(said.get("lam_W", t / K))
+        return Problem(
+            self.targets,
+            loss=said.get("loss", "mse"),
+            lam_W=(lam_W,) * layers,
+            lam_H=float(said.get("lam_H", t / size)),
+            lam_b=float(said.get("lam_b", np.inf)),
+        )
+
+    def problems(self) -> dict[float, Problem]:
+        """{value: problem}, in order."""
+        return {value: self.problem(value) for value in self.values}
+
+
+def load_trials(name: str | Path) -> list[Trial]:
+    """The trials of a file of `numerics/campaigns`, or of a TOML file at a path."""
+    path = Path(name) if str(name).endswith(".toml") else locate("numerics", "campaigns") / f"{name}.toml"
+    if not path.exists():
+        raise ProblemError("trials", str(name), "there is no such file.")
+    spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    if not spec.get("run"):
+        raise ProblemError("run", None, f"{path.name} needs at least one table [[run]].")
+    return list(_trials(path.stem, spec))
+
+
+def _trials(file: str, spec: Mapping[str, Any]) -> Iterator[Trial]:
+    known: dict[Any, ImageSet] = {}
+    for run in spec["run"]:
+        said = {**spec.get("common", {}), **run}
+        for field in said.keys() - set(_FIELDS):
+            raise ProblemError(f"run.{field}", said[field], f"no such entry; a run has {', '.join(_FIELDS)}.")
+        for field in ("name", "images", "sweep"):
+            if field not in said:
+                raise ProblemError(f"run.{field}", None, "every run needs this entry, or [common] does.")
+        if len(said["sweep"]) != 1 or not said["sweep"].keys() <= set(_SWEPT):
+            raise ProblemError("run.sweep", said["sweep"], f"sweep one of {', '.join(_SWEPT)}.")
+        ((along, values),) = said["sweep"].items()
+        counts = said.get("counts")
+        key = (said["images"], str(counts))
+        if key not in known:
+            known[key] = _images(said["images"], counts)
+        yield Trial(
+            name=said["name"],
+            images=known[key],
+            targets=_targets(known[key], said.get("targets", "one_hot")),
+            fields={k: said[k] for k in ("loss", "layers", "t_rel", "lam_b", "lam_H", "lam_W") if k in said},
+            along=along,
+            values=tuple(float(v) for v in values),
+            seeds=tuple(said.get("seeds", [0])),
+            recipe=Recipe.from_dict(said.get("recipe", {})),
+            record=f"{file}_{said['name']}.nc",
+        )
+
+
+def _images(name: str, counts: int | Sequence[int] | None) -> ImageSet:
+    if counts is None or isinstance(counts, int):
+        return load(name, counts)
+    return load(name, max(counts)).sized(counts)
+
+
+def _targets(images: ImageSet, what: str) -> Targets:
+    """Codes of an encoding for the classes, or "moments" of the images for regression."""
+    if what == "moments":
+        return samples(images.moments())
+    known = encodings.available()
+    if what not in known:
+        raise ProblemError("run.targets", what, f"choose 'moments', or one of the encodings {', '.join(known)}.")
+    codes = known[what](images.K, 8, 0) if what == "random" else known[what](images.K)
+    return classes(codes, images.counts.tolist())
