@@ -75,7 +75,10 @@ class Optimum:
         """Observables, value, bound and rank: arrays with the names of their dimensions."""
         targets, certificate = self.problem.targets, self.certificate
         weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
-        seen = observables(self.product, self.H, self.b, targets.multiplicity, targets.columns, **weights)
+        counts, codes = targets.multiplicity, targets.columns
+        if self.H.shape[1] != codes.shape[1]:  # features near given ones may differ within a class
+            counts, codes = np.ones(targets.N), targets.matrix()
+        seen = observables(self.product, self.H, self.b, counts, codes, **weights)
         extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
         extra |= {"balance": certificate.balance, "penalty_gap": self._penalty_gap()}
         return labelled({**seen, **extra})
