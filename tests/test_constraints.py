@@ -273,25 +273,56 @@ def test_norm_budgets_are_certified_and_agree_with_the_relaxation(counts):
     assert optimum.value == pytest.approx(theirs, abs=1e-6)
 
 
+def layer_peeled(ratio, majority, minority, budget, unit=10**5):
+    counts = [round(unit * ratio)] * majority + [unit] * minority
+    K = majority + minority
+    return Problem(classes(encodings.one_hot(K), counts), lam_W=0, lam_H=0, loss="cross_entropy", constraint=budget)
+
+
+def minority_cosine(gram, majority):
+    """Mean cosine between the minority classifiers, from the Gram matrix of all of them."""
+    rows = gram[majority:, majority:]
+    norm = np.sqrt(np.diag(rows))
+    return float(np.mean((rows / np.outer(norm, norm))[~np.eye(norm.size, dtype=bool)]))
+
+
 def test_minority_classifiers_collapse_beyond_a_threshold():
-    R = minority_collapse_threshold(2, 2, 1.0, 2.0, largest=1e4, rel=0.02)
-    assert 1 < R < 1e4
+    R = minority_collapse_threshold(2, 2, 1.0, 2.0, largest=1e4)
 
-    def spread(ratio):
-        counts = [round(100 * ratio)] * 2 + [100] * 2
-        problem = Problem(
-            classes(encodings.one_hot(4), counts),
-            lam_W=0,
-            lam_H=0,
-            loss="cross_entropy",
-            constraint=NormBudget(1.0, 2.0),
-        )
-        W = solve(problem).W[0]
-        return float(np.linalg.norm(W[2] - W[3]))
+    def cosine(ratio):
+        W = solve(layer_peeled(ratio, 2, 2, NormBudget(1.0, 2.0))).W[0]
+        return minority_cosine(W @ W.T, 2)
 
-    assert spread(1.1 * R) <= 1e-5 < 1e-3 < spread(0.8 * R)
+    assert cosine(1.001 * R) == pytest.approx(1, abs=1e-12)
+    assert cosine(0.999 * R) < 1 - 1e-4
     with pytest.raises(ProblemError, match="at least 2"):
         minority_collapse_threshold(2, 1, 1.0, 1.0)
+
+
+@pytest.mark.slow
+def test_the_curve_of_fang2021_and_its_threshold():
+    """K = 10, five majority classes, E_H = 5, E_W = 1: the mean minority cosine over R, against their own program.
+
+    Their grid is R = 10^(0, 0.1, ..): the cosine reaches 1 between 10^1 and 10^1.1, at 12.19245.
+    """
+    cp = pytest.importorskip("cvxpy")
+    budget, K = NormBudget(E_W=1.0, E_H=5.0), 10
+    R = minority_collapse_threshold(5, 5, 1.0, 5.0)
+    assert pytest.approx(12.19245, abs=1e-5) == R
+    assert 10**1.0 < R < 10**1.1
+    for exponent in (0.0, 0.3, 0.7, 1.0, 1.1, 1.6):
+        ratio = 10**exponent
+        ours = solve(layer_peeled(ratio, 5, 5, budget))
+        X = cp.Variable((2 * K, 2 * K), PSD=True)
+        weight = np.array([1.0] * 5 + [1 / ratio] * 5)  # theirs: 1 for a majority class, 1/R for a minority one
+        Z = X[K:, :K]  # W H: the first K rows are features
+        fit = sum(weight[k] * (cp.log_sum_exp(Z[:, k]) - Z[k, k]) for k in range(K))
+        held = [cp.trace(X[:K, :K]) <= K * budget.E_H, cp.trace(X[K:, K:]) <= K * budget.E_W]
+        theirs = float(cp.Problem(cp.Minimize(fit), held).solve(solver="CLARABEL")) / float(weight.sum())
+        assert ours.value == pytest.approx(theirs, abs=1e-5)
+        cosine = minority_cosine(ours.W[0] @ ours.W[0].T, 5)
+        assert cosine == pytest.approx(minority_cosine(X.value[K:, K:], 5), abs=2e-3)
+        assert (cosine > 1 - 1e-9) == (ratio > R)
 
 
 # Margins
@@ -328,6 +359,51 @@ def test_cvxpy_agrees_on_margins(counts):
     held = [Z[k, k] - Z[j, k] >= 1 for k in range(K) for j in range(K) if j != k]
     theirs = cp.Problem(cp.Minimize(cp.normNuc(Z @ np.diag(np.sqrt(counts)))), held).solve(solver="CLARABEL")
     assert optimum.value == pytest.approx(theirs, rel=1e-6)
+
+
+def step(R, rho, K=4, smallest=50):
+    """(R, rho)-STEP sizes (thrampoulidis2022): (1 - rho) K classes R times as large as the others."""
+    large = round((1 - rho) * K)
+    return [round(R * smallest)] * large + [smallest] * (K - large)
+
+
+@pytest.mark.parametrize("R", [1, 10, 100])
+@pytest.mark.parametrize("rho", [0.25, 0.5, 0.75])
+def test_margins_are_the_sel_matrix_at_every_step_imbalance(R, rho):
+    """thrampoulidis2022: WH = SEL = V L U' (columns by sample), W W' = V L V', H'H = U L U', whatever R and rho."""
+    counts = step(R, rho)
+    problem = Problem(
+        classes(encodings.one_hot(4), counts), lam_W=1, lam_H=1, loss="cross_entropy", constraint=HardMargin()
+    )
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    root = np.sqrt(counts)
+    V, L, Ut = np.linalg.svd((np.eye(4) - 1 / 4) * root)  # the SEL matrix, equal columns of a class merged
+    assert np.allclose(optimum.logits, np.eye(4) - 1 / 4, atol=1e-12)
+    assert np.allclose(optimum.W[0] @ optimum.W[0].T, (V * L) @ V.T, atol=1e-10)
+    assert np.allclose(optimum.gram * np.outer(root, root), (Ut.T * L) @ Ut, atol=1e-10)
+
+
+@pytest.mark.parametrize("R", [1, 10, 100])
+@pytest.mark.parametrize("rho", [0.25, 0.5])
+def test_cross_entropy_tends_to_the_margins_as_its_weights_vanish(R, rho):
+    """Z/||Z|| of the regularised optimum goes to the SEL matrix's; the distance falls as 1/log(1/lambda)."""
+    counts = step(R, rho)
+    problem = Problem(classes(encodings.one_hot(4), counts), lam_W=1, lam_H=1, loss="cross_entropy")
+    margins = solve(problem.replace(constraint=HardMargin())).logits
+    distances, ends = [], [1e-4, 1e-6, 1e-8, 1e-10]
+    for c in ends:
+        optimum = solve(problem.replace(lam_W=c, lam_H=c))
+        assert optimum.status is OptimumStatus.CERTIFIED
+        Z = optimum.logits / np.linalg.norm(optimum.logits)
+        distances.append(float(np.linalg.norm(Z - margins / np.linalg.norm(margins))))
+    if R == 1:
+        assert max(distances) <= 1e-6  # a simplex at every weight
+        return
+    assert np.all(np.diff(distances) < 0)
+    logs = np.log(1 / np.array(ends))
+    rate = np.array(distances) * logs
+    assert rate[-1] == pytest.approx(rate[-2], rel=0.15)  # distance log(1/lambda) settles
 
 
 # Statements

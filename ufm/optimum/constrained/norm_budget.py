@@ -22,7 +22,6 @@ from ufm.problem import Problem, classes
 
 _EVALUATIONS = 60
 _TIGHT = 1e-8
-_MERGED = 1e-6  # relative distance of two classifiers that are one
 
 
 def solve_norm_budget(problem: Problem) -> Optimum:
@@ -64,32 +63,32 @@ def solve_norm_budget(problem: Problem) -> Optimum:
 
 
 def minority_collapse_threshold(
-    majority: int, minority: int, E_W: float, E_H: float, largest: float = 1e6, rel: float = 1e-3
+    majority: int, minority: int, E_W: float, E_H: float, largest: float = 1e6, rel: float = 1e-9
 ) -> float:
     """The size ratio n_majority/n_minority from which the minority classifiers are one vector (fang2021: section 4).
 
     majority, minority: numbers of classes (minority >= 2); rel: relative accuracy; inf where it is above `largest`.
+    Where they are one, the slope G of the fit is -(n_minority/N) I on differences of minority classes; so they are one
+    as long as n_minority/N is at most the multiplier ||G||_op of the ball, and the threshold is a root of that.
+    For fang2021's own figure (five and five classes, E_H = 5, E_W = 1) it is 12.19245.
     """
     if majority < 1 or minority < 2:
         raise ProblemError("majority, minority", (majority, minority), "give at least 1 and at least 2 classes.")
     NormBudget(E_W, E_H)  # checks the budgets
     radius = (majority + minority) * math.sqrt(E_W * E_H)
 
-    def merged(R: float) -> bool:
-        share = np.concatenate([np.full(majority, R), np.ones(minority)])
-        Z, _ = _on_the_ball(share / share.sum(), radius)
-        apart = Z[majority:] - Z[majority:].mean(axis=0)
-        return float(np.abs(apart).max()) <= _MERGED * float(np.abs(Z).max())
+    def apart(log_ratio: float) -> float:
+        share = np.concatenate([np.full(majority, math.exp(log_ratio)), np.ones(minority)])
+        share = share / share.sum()
+        Z, _ = _on_the_ball(share, radius)
+        return math.log(float(share[-1]) / _multiplier(Z, share))
 
-    low, high = 1.0, float(largest)
-    if merged(low):
-        return 1.0
-    if not merged(high):
+    if apart(math.log(largest)) > 0:
         return math.inf
-    while high / low > 1 + rel:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if merged(middle) else (middle, high)
-    return math.sqrt(low * high)
+    if apart(0.0) <= 0:
+        return 1.0
+    found = root_scalar(apart, bracket=(0.0, math.log(largest)), method="brentq", xtol=rel, rtol=rel)
+    return math.exp(found.root)
 
 
 def _on_the_ball(share: np.ndarray, radius: float) -> tuple[np.ndarray, int]:
@@ -120,6 +119,12 @@ def _on_the_ball(share: np.ndarray, radius: float) -> tuple[np.ndarray, int]:
     found = root_scalar(excess, bracket=(low, high), method="brentq", xtol=1e-14, rtol=1e-14, maxiter=_EVALUATIONS)
     excess(found.root)
     return Z * (radius / float(np.linalg.norm(Z, "nuc"))), work
+
+
+def _multiplier(Z: np.ndarray, share: np.ndarray) -> float:
+    """||G||_op, column k of G being share_k (p_k - t_k): the slope of the fit at these logits."""
+    p = np.exp(Z - Z.max(axis=0))
+    return float(np.linalg.norm((p / p.sum(axis=0) - np.eye(share.size)) * share, 2))
 
 
 def _value_and_bound(Z: np.ndarray, share: np.ndarray, radius: float) -> tuple[float, float, np.ndarray]:
