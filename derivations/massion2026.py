@@ -9,6 +9,7 @@ import sympy as sp
 from ufm import encodings
 from ufm.derivation import Derivation, Proof, SquaredNorm
 from ufm.derivation.engine import derive
+from ufm.derivation.load import prove
 from ufm.derivation.proof import equation
 from ufm.derivation.regimes import ABOVE, AT, BELOW, PLATEAU, u, u_0
 from ufm.problem import Problem, classes
@@ -179,4 +180,39 @@ def nc1() -> Derivation:
     return proof.conclude(claims=claims)
 
 
-PROOFS: dict[str, Callable[[], Derivation]] = {"etf_to_of": etf_to_of, "bias_centring": bias_centring, "nc1": nc1}
+def nc3() -> Derivation:
+    """Features lie in the rows of W, and share its penalty, at every critical point and for any encoding."""
+    balance = prove("foundations:balance")
+    proof = Proof(
+        "Self-duality for any encoding",
+        "Squared loss, $\\lambda_W, \\lambda_H > 0$, one layer, any encoding, with or without a bias, at "
+        "every critical "
+        "point.",
+    )
+    _gradient_in_bias(proof)
+    proof.gradient("gradient in the features", "The gradient in the features is", L, H, IN_FEATURES)
+    proof.section("Rows and columns")
+    proof.follows(
+        "rows",
+        "Where it vanishes, every feature is a combination of the rows of $W$:",
+        H,
+        -W.T * RESIDUAL / (N * lam_H),
+        {Z_H: IN_FEATURES},
+        Z_H / lam_H,
+    )
+    proof.uses(
+        "balance",
+        "Balance, $\\lambda_W W'W = \\lambda_H H H'$, has equal traces: $\\lVert H \\rVert^2/\\lVert W \\rVert^2 = "
+        "\\lambda_W/\\lambda_H$.",
+        balance,
+    )
+    rows = equation(H, -W.T * RESIDUAL / (N * lam_H))
+    return proof.conclude({"energy_ratio": lam_W / lam_H}, {"outside_rows": rows})
+
+
+PROOFS: dict[str, Callable[[], Derivation]] = {
+    "etf_to_of": etf_to_of,
+    "bias_centring": bias_centring,
+    "nc1": nc1,
+    "nc3": nc3,
+}

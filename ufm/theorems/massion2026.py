@@ -5,6 +5,7 @@ import math
 import sympy as sp
 
 from ufm.catalogue import (
+    Assumption,
     At,
     AtLeast,
     AtMost,
@@ -17,10 +18,11 @@ from ufm.catalogue import (
     Theorem,
     Values,
 )
+from ufm.catalogue.assumptions import SHALLOW, covariance_spectrum
 from ufm.catalogue.domain import Point
 from ufm.encodings import available
 from ufm.problem import Problem, classes, samples
-from ufm.symbols import K
+from ufm.symbols import K, lam_H, lam_W
 from ufm.theorems.class_encoding import THEOREMS as OUR_THEOREMS
 
 _TRANSITION = OUR_THEOREMS[0]
@@ -34,6 +36,20 @@ def _any_encoding(point: Point) -> Problem:
     strength = point["strength"] / math.sqrt(n * size)
     codes = available()[point["encoding"]](size)
     return Problem(targets=classes(codes, n), lam_W=strength, lam_H=strength, lam_b=point["lam_b"])
+
+
+def _unequal_weights(point: Point) -> Problem:
+    """The same with lam_W four times lam_H."""
+    problem = _any_encoding(point)
+    return problem.replace(lam_W=2 * point["strength"] / math.sqrt(problem.N), lam_H=problem.lam_H / 2)
+
+
+def _has_features(problem: Problem) -> bool:
+    threshold = problem.N * math.sqrt(float(problem.lam_W[0]) * float(problem.lam_H))
+    return math.sqrt(problem.N * covariance_spectrum(problem)[0]) > 1.1 * threshold
+
+
+_ALIVE = Assumption("a centred direction of the targets is above the threshold, so that W is not zero", _has_features)
 
 
 def _as_samples(point: Point) -> Problem:
@@ -115,5 +131,22 @@ THEOREMS = (
         domain=_domain((0.0, math.inf), 20),
         flow_domain=_FLOWS,
         problem=_as_samples,
+    ),
+    Theorem(
+        name="nc3",
+        title="Features and classifier share their directions and their energy, whatever the encoding",
+        statement=(
+            r"Any encoding: self-duality (NC3). The abstract says only that the encoding's role in it is discussed; as "
+            r"stated here, for $m$ rows of $W$ and $K$ class means: $\lambda_W W'W=\lambda_H HH'$, of which "
+            "the optima are "
+            r"asked that features lie in the rows of $W$ and that $\|H\|^2/\|W\|^2=\lambda_W/\lambda_H$."
+        ),
+        citation=Citation("massion2026", "abstract (NC1 to NC4)", "abstract"),
+        kind="structural",
+        claims=(Equals("energy_ratio", lam_W / lam_H), Equals("outside_rows", 0)),
+        domain=_domain((0.0, math.inf), 1000),
+        flow_domain=_FLOWS,
+        problem=_unequal_weights,
+        assumes=(SHALLOW, _ALIVE),
     ),
 )
