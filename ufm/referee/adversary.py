@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 from ufm.catalogue import Theorem
 from ufm.catalogue.claims import Oracle, Violation
-from ufm.catalogue.domain import Point
+from ufm.catalogue.domain import Integers, Point
 from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.referee.report import Evidence, Progress
 
+_FAR = 1e3  # tolerances by which a counterexample misses at least
 _STARTS = 3  # the worst points of the sample, from which the search climbs
 _SHARES = (0.3, 0.1, 0.03, 0.01)  # of a coordinate's range (logarithmic): the steps of the search
 Found = tuple[Violation, str, Problem]  # the worst violation at a point, the claim as printed, the problem
@@ -21,10 +22,12 @@ def provoke(
 ) -> Evidence:
     """The worst that `budget` deliberate points find; `sampled` are points already asked, with their violations."""
     asked: dict[str, Found | None] = {}
+    places: dict[str, Point] = {}
 
     def ask(point: Point) -> Found | None:
         key = repr(sorted(point.items(), key=lambda item: item[0]))
         if key not in asked:
+            places[key] = point
             progress(f"{theorem.id}: adversary", len(asked), budget)
             asked[key] = worst_at(theorem, point, oracle)
         return asked[key]
@@ -38,9 +41,26 @@ def provoke(
     note = "corners of the domain, and pattern search from the worst points"
     if not found:
         return Evidence("adversary", 0, Violation(0.0, math.nan, math.nan), "", None, note)
-    worst, claim, problem = max(found, key=lambda each: each[0].ratio)
     ratios = tuple(each[0].ratio for each in found)
+    worst, claim, problem = max(found, key=lambda each: each[0].ratio)
+    if worst.ratio >= _FAR:
+        at = max(places, key=lambda key: -1.0 if (seen := asked[key]) is None else seen[0].ratio)
+        worst, claim, problem = _smaller(theorem, places[at], (worst, claim, problem), oracle)
     return Evidence("adversary", len(found), worst, claim, problem, note, ratios)
+
+
+def _smaller(theorem: Theorem, point: Point, found: Found, oracle: Oracle) -> Found:
+    """The same break with smaller integers: each halved towards its least value for as long as the claim breaks."""
+    for name, coordinate in theorem.domain.ranges.items():
+        if not isinstance(coordinate, Integers):
+            continue
+        while point[name] > coordinate.low:
+            nearer = {**point, name: max(coordinate.low, point[name] // 2)}
+            seen = worst_at(theorem, nearer, oracle)
+            if seen is None or seen[0].ratio < _FAR:
+                break
+            point, found = nearer, seen
+    return found
 
 
 def worst_at(theorem: Theorem, point: Point, oracle: Oracle) -> Found | None:
