@@ -13,7 +13,7 @@ import sympy as sp
 from ufm.derivation.regimes import BALANCED_ONE_HOT, EVERYWHERE, Regime
 from ufm.derivation.signs import same
 from ufm.derivation.words import words
-from ufm.symbols import SoftThreshold, Total, cov, m, sigma, sigma_c
+from ufm.symbols import SoftThreshold, Total, cov, delta_kl, m, sigma, sigma_c
 
 _DIGITS = 40
 _RELATIVE = sp.Rational(1, 10**25)  # far above the round-off of 40 digits, far below any planted change
@@ -134,8 +134,13 @@ def _number(expr: Any, values: Mapping[Any, Any]) -> Any:
 
 def _witness(regime: Regime, stated: Any, derived: Any) -> Agreement | None:
     """A point of the regime at which the two differ beyond round-off."""
+    free = {letter for side in (stated, derived) for letter in side.free_symbols - regime.slack.keys()}
+    if free - {delta_kl}:
+        return None  # letters that the regime leaves open may depend on each other: no number is a point of it
+    diagonal = dict.fromkeys(free, sp.S.One)  # one class rather than two
     for point in _points(regime):
         values = {letter: sp.sympify(value).subs(point, simultaneous=True) for letter, value in regime.slack.items()}
+        values |= diagonal
         left, right = _number(stated, values), _number(derived, values)
         if right is sp.nan or left.free_symbols or right.free_symbols or left.has(Total) or right.has(Total):
             continue
