@@ -13,7 +13,15 @@ from ufm.optimum.squared.narrow import narrow_bound, solve_narrow
 from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.referee import solve_cvxpy
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution, solve_closed_form
-from ufm.optimum.squared.symmetry import Groups, expand, expand_dual, find_groups, reduce_roles, within_value
+from ufm.optimum.squared.symmetry import (
+    LEAST_SAVED,
+    Groups,
+    expand,
+    expand_dual,
+    find_groups,
+    reduce_roles,
+    within_value,
+)
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
@@ -37,8 +45,8 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
     """
     reduction = reduce_roles(problem)
     reduced = ShrinkageProblem.of(problem, reduction)
-    groups = find_groups(problem) if grouped else None
-    if groups is not None and groups.worthwhile:
+    groups = find_groups(problem, least_saved=LEAST_SAVED) if grouped else None
+    if groups is not None:
         solution, found_by, svds, bound, E = _solve_by_groups(reduced, groups, engine)
     else:
         solution, found_by, svds = engine(reduced)
