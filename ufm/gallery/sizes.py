@@ -1,6 +1,6 @@
 """Two sizes of classes: which of them live, over their ratio and the regularisation."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     with style():
         figure = Figure(figsize=(TWO_COLUMNS, 2.7), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
+        image: Any = None
         for ax, lam_b, name in zip(axes, (np.inf, 0.0), ("a   no bias", "b   free bias"), strict=True):
             cells = np.stack([_ranks(float(ratio), strength, lam_b) for ratio in ratios], axis=1)
             image = size_diagram(ax, ratios, strength, cells, K, free_bias=lam_b == 0)

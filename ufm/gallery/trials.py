@@ -1,0 +1,95 @@
+"""Trained networks of recorded trials over the certified optima of their own problems, one panel a run."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ufm.errors import UfmError
+from ufm.optimum import solve
+from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.trials import strengths
+from ufm.problem import Problem
+from ufm.record import Record, load
+from ufm.share import locate
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ufm.figure import FigureSpec
+    from ufm.referee.witnesses import Witnesses
+
+_WORDS = {"lam_b": r"weight of the bias, $\lambda_b$", "t_rel": "regularisation, $t$"}
+
+
+def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
+    """One panel a record of the spec, titled by its run."""
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(spec.records))
+    rows = -(-len(spec.records) // columns)
+    with style():
+        figure = Figure(figsize=(TWO_COLUMNS, 0.4 + 2.1 * rows), layout="constrained")
+        axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
+        for ax, name, letter in zip(axes, spec.records, "abcdefghi", strict=False):
+            _panel(ax, load(locate("numerics", "records") / name))
+            ax.set_title(f"{letter}   {_title(name)}", loc="left")
+        for ax in axes[::columns]:
+            ax.set_ylabel(r"singular values of $WH$ / $\sqrt{N/K}$")
+        for ax in axes[len(spec.records) :]:
+            ax.set_visible(False)
+        _legend(figure)
+    return figure
+
+
+def swept(record: Record) -> str:
+    """What a record of networks is swept along."""
+    for name in ("t_rel", "lam_b", "lam_H", "lam_W"):
+        if name in record.values.dims:
+            return name
+    raise UfmError("this record of networks has none of the dimensions t_rel, lam_b, lam_H, lam_W.")
+
+
+def problem_of(record: Record, value: float) -> Problem:
+    """The problem of a record's networks at one value; t_rel scales all weights but the bias's."""
+    problem, along = record.problem, swept(record)
+    if problem is None:
+        raise UfmError("these networks came without their problem.")
+    if along != "t_rel":
+        return problem.replace(**{along: value})
+    factor = value / float(record.values["t_rel"].values[0])
+    lam_W = tuple(float(w) * factor for w in problem.lam_W)
+    return problem.replace(lam_W=lam_W, lam_H=float(problem.lam_H) * factor)
+
+
+def _panel(ax: "Axes", record: Record) -> None:
+    along = swept(record)
+    values = record.values[along].values.astype(float)
+    finite = values[np.isfinite(values)]
+    fine = np.geomspace(finite[0] / 1.15, finite[-1] * 1.15, 60)
+    fine = fine if np.isfinite(values).all() else np.append(fine, np.inf)
+    problems = [problem_of(record, float(value)) for value in fine]
+    found = record["singular_values"].transpose("seed", along, "direction").values
+    r = found.shape[-1]
+    theory = np.stack([solve(problem).singular_values[:r] for problem in problems])
+    local = None
+    if problems[0].p > 2:
+        local = np.stack([solve(problem, method="metastable").singular_values[:r] for problem in problems])
+        local[(local[:, 0] < 1e-9) | np.isclose(local[:, 0], theory[:, 0])] = np.nan
+    unit = np.sqrt(problems[0].N / max(1, problems[0].m))
+    strengths(ax, fine, theory, values, found, local=local, unit=unit)
+    ax.set_xlabel(_WORDS.get(along, along))
+
+
+def _title(name: str) -> str:
+    return name.removesuffix(".nc").split("_", 1)[1].replace("_", " ")
+
+
+def _legend(figure: "Figure") -> None:
+    from matplotlib.lines import Line2D
+
+    line = Line2D([], [], color="0.3", linewidth=1.1, label="certified optimum of the same problem")
+    point = Line2D(
+        [], [], color="0.3", marker="s", markersize=3.4, linestyle="none", label="networks on MNIST, two seeds"
+    )
+    figure.legend(handles=[line, point], loc="outside upper center", ncols=2)
