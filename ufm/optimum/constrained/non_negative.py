@@ -66,14 +66,16 @@ def solve_non_negative(problem: Problem) -> Optimum:
 
 
 def _unpenalised(problem: Problem, below: Optimum) -> Optimum:
-    """A zero weight leaves the product free, and every product has non-negative features: H = I, one a column."""
+    """A zero weight leaves the product free, and every product has non-negative features: one a column."""
     columns = problem.targets.columns.shape[1]
     d = problem.width if problem.width is not None else columns
     if d < columns:
         fix = f"with a zero weight non-negative features are solved for width >= {columns}; raise it, or both weights."
         raise ProblemError("width", problem.width, fix)
-    W, H = np.zeros((problem.m, d)), np.eye(d, columns)
-    W[:, :columns] = below.product @ below.H
+    W, H, X = np.zeros((problem.m, d)), np.zeros((d, columns)), below.product @ below.H
+    size = np.sqrt(np.linalg.norm(X, axis=0))
+    W[:, :columns] = X / np.where(size > 0, size, 1)
+    H[:columns] = np.diag(size)
     return optimum_at(
         problem,
         W,

@@ -164,12 +164,13 @@ def _unpenalised(problem: Problem) -> Optimum:
     """Some weight is zero: the product costs nothing in the infimum, which p = 2 without weights has as well."""
     flat = solve_entropy(problem.replace(lam_W=0.0, lam_H=0.0), "auto")
     d = flat.W[0].shape[1]
+    between = np.eye(d) if flat.certificate.rank > 0 else np.zeros((d, d))
     status, weights = flat.status, [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
     if flat.certificate.rank > 0 and status is OptimumStatus.CERTIFIED and max(weights) > 0:
         status = OptimumStatus.NOT_ATTAINED
     return finish(
         problem,
-        (flat.W[0], *(np.eye(d) for _ in problem.lam_W[1:])),
+        (flat.W[0], *(between for _ in problem.lam_W[1:])),
         flat.H,
         flat.b,
         status=status,
