@@ -263,7 +263,8 @@ def _pict(expr: Any) -> Any:
 _WORDS = {
     r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
     r"\kappa": "κ", r"\gamma": "γ", r"\sigma": "σ", r"\Sigma": "Σ", r"\theta": "θ", r"\varepsilon": "ε",
-    r"\epsilon": "ε", r"\sum": "Σ",
+    r"\epsilon": "ε", r"\sum": "Σ", r"\prod": "Π", r"\Pi": "Π", r"\alpha": "α", r"\mu": "μ", r"\Lambda": "Λ",
+    r"\log": "log", r"\ell": "ℓ", r"\hat Z": "Ẑ",
     r"\nabla": "∇", r"\infty": "∞", r"\ne": "≠", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥",
     r"\cdots": "…", r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
@@ -280,6 +281,11 @@ def plain(sentence: str) -> str:
 def _plain_formula(formula: str) -> str:
     formula = re.sub(r"\\(?:mathbf|mathrm)\{1\}", "𝟏", formula)
     formula = re.sub(r"\\(?:mathrm|mathbf|operatorname)\{([^{}]*)\}", r"\1", formula)
+    formula = re.sub(
+        r"\\frac\s*(\{[^{}]*\}|\w)\s*(\{[^{}]*\}|\w)",  # \frac12 and \frac1{2n} with all their braces
+        lambda f: rf"\frac{{{f.group(1).strip('{}')}}}{{{f.group(2).strip('{}')}}}",
+        formula,
+    )
     for _ in range(3):  # nested fractions and roots, from the inside
         formula = re.sub(r"\\sqrt\{([^{}]*)\}", lambda f: "√" + _grouped(f.group(1)), formula)
         formula = re.sub(
@@ -287,7 +293,7 @@ def _plain_formula(formula: str) -> str:
         )
         formula = re.sub(r"_\{([^{}]*)\}", r"_\1", formula)
         formula = re.sub(r"\^\{([^{}]*)\}", lambda f: "*" if f.group(1) == "*" else f"^{_grouped(f.group(1))}", formula)
-    formula = re.sub(r"\\sqrt (\w)", r"√\1", formula)
+    formula = re.sub(r"\\sqrt\s*(\w)", r"√\1", formula)
     formula = re.sub(r"\\lVert\s*|\s*\\rVert", "‖", formula)
     formula = re.sub(r"\\lvert\s*|\s*\\rvert", "|", formula)
     for command in sorted(_WORDS, key=len, reverse=True):
