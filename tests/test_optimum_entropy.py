@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 
@@ -15,7 +15,8 @@ from ufm.optimum import OptimumStatus, solve
 from ufm.optimum.entropy.closed_form import bias_alone
 from ufm.optimum.entropy.duality import best_dual_value, dual_value
 from ufm.optimum.entropy.newton import solve_newton
-from ufm.optimum.entropy.program import Point, state_program
+from ufm.optimum.entropy.pairs import Pairs
+from ufm.optimum.entropy.program import EntropyProgram, Point, state_program
 from ufm.problem import Problem, classes, gradient, objective, samples
 from ufm.tolerance import roundoff
 
@@ -132,6 +133,8 @@ def test_a_spoilt_solution_is_caught_by_its_certificate():
 
 
 @settings(max_examples=40, deadline=None)
+@example(607, 0.0)  # starts within round-off of the optimum
+@example(85881, 3.0)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.02, 3.0, math.inf]))
 def test_newton_finds_the_simplex(seed, lam_b):
     rng = np.random.default_rng(seed)
@@ -364,3 +367,47 @@ def test_the_statement_reaches_its_point_without_cancellation():
     point = Point.at(program, np.array([[40.0], [0.0]]), np.zeros(2))
     assert point.E[0, 0] == pytest.approx(math.exp(-40), rel=1e-12)
     assert point.fit == pytest.approx(math.exp(-40), rel=1e-12)
+
+
+def unequal(K, t_rel, lam_b, least=10):
+    """One-hot classes of K different sizes, from 100000 down to the least."""
+    counts = np.round(np.geomspace(100_000, least, K)).astype(int)
+    c = t_rel / math.sqrt(K * counts.sum())
+    return Problem(targets=classes(encodings.one_hot(K), counts), loss="cross_entropy", lam_W=c, lam_H=c, lam_b=lam_b)
+
+
+@pytest.mark.parametrize("lam_b", [0.0, 1e-4, 1.0, math.inf])
+@pytest.mark.parametrize("t_rel", [3.0, 0.9, 0.3, 1e-2, 1e-4])
+@pytest.mark.parametrize("K", [30, pytest.param(200, marks=pytest.mark.slow)])
+def test_the_gap_is_closed_from_nearly_no_features_to_a_tiny_weight(K, t_rel, lam_b):
+    optimum = solve(unequal(K, t_rel, lam_b))
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert abs(optimum.certificate.relative_gap) <= GAP
+    assert optimum.certificate.stationarity <= SLOPE
+
+
+@pytest.mark.slow
+def test_a_thousand_unequal_classes_are_certified():
+    counts = np.round(np.geomspace(10_000, 1_000, 1000)).astype(int)
+    c = 0.3 / math.sqrt(1000 * counts.sum())
+    targets = classes(encodings.one_hot(1000), counts)
+    optimum = solve(Problem(targets=targets, loss="cross_entropy", lam_W=c, lam_H=c, lam_b=0.01))
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert abs(optimum.certificate.relative_gap) <= 1e-6  # the issue's own figure for this size
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_both_preconditioners_find_one_optimum(seed, monkeypatch):
+    """Outputs in any order: the pairs follow each class to its own, and without them the answer is the same."""
+    problem = unequal(25, 0.3, [0.02, math.inf][seed % 2], least=10_000)
+    order = np.random.default_rng(seed).permutation(25)
+    problem = problem.replace(targets=classes(np.eye(25)[order], problem.classes.counts))
+    used = []
+    solve_pairs = Pairs.solve
+    monkeypatch.setattr(Pairs, "solve", lambda self, R: used.append(1) or solve_pairs(self, R))
+    paired = solve(problem)
+    assert used
+    monkeypatch.setattr(EntropyProgram, "own_output", None)
+    rotated = solve(problem)
+    assert paired.value == pytest.approx(rotated.value, rel=1e-11)
+    assert np.allclose(paired.logits, rotated.logits, atol=1e-6 * float(np.abs(rotated.logits).max()))

@@ -3,9 +3,10 @@
 Split X = Y with multiplier L: minimising over X leaves, for fixed L, the smooth convex function
 fit(Y, b) + lam_b/2 ||b||^2 + (1/sigma) sum_i huber(a_i), a the singular values of sigma Y + L, with gradient
 -E + Pi by Y, Pi the projection of sigma Y + L on {||.||_op <= threshold}; then L <- Pi, which keeps the norm that the
-dual allows. Newton's equations are solved by preconditioned conjugate gradients in the singular basis, where the
-projection's derivative is diagonal up to pairs; the bias is eliminated exactly. Four matrix products a step. As sigma
-grows this becomes Newton's method on the matrices of the rank that the projection has identified.
+dual allows. Newton's equations are solved by preconditioned conjugate gradients, the bias eliminated exactly: in the
+singular basis, where the projection's derivative is diagonal up to pairs, or, where every class has an output of its
+own, in the basis of outputs and classes (see `pairs`). Four matrix products a step. As sigma grows this becomes
+Newton's method on the matrices of the rank that the projection has identified.
 """
 
 import math
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg.lapack import dpotrf, dpotrs  # pyright: ignore[reportAttributeAccessIssue]: made by f2py
 
 from ufm.optimum.entropy.closed_form import bias_alone
 from ufm.optimum.entropy.duality import best_dual_value
+from ufm.optimum.entropy.pairs import Pairs
 from ufm.optimum.entropy.program import EntropyProgram, Point
 from ufm.optimum.entropy.spectral import Ball
 
@@ -26,12 +29,16 @@ _MAX_HALVINGS = 30
 _SHORT = 6  # a step of so many halvings, ...
 _MAX_TRIED = 60  # ... after so many tries, ends a round
 _MAX_CG = 200
+_MAX_PAIRED = 40  # steps of conjugate gradients on pairs, before the singular basis is tried
+_NEAR_IDENTITY = 0.9  # least mean of the projection's diagonal, relative to its radius, that makes the pairs worth it
 # Rows or columns up to which ..., relative duality gap, and residual of the optimality conditions relative to the
 # threshold, at which the method stops. The last digits are free in a small problem and half the time of a large one.
 _ENOUGH = ((100, 1e-12, 1e-10), (300, 3e-10, 2e-10), (math.inf, 1e-7, 2e-8))
 _GROWTH = 5.0
 _SHARPEST = 1e6  # largest sigma relative to the first
-_PATIENCE = 8  # rounds without a smaller gap
+_PATIENCE = 8  # rounds without a smaller gap ...
+_PATIENCE_CLOSED, _CLOSED = 4, 1e-10  # ... and without one once the relative gap is as small as this
+_LEAST_PIVOT = 1e-5  # of a Cholesky factor whose inverse keeps six digits of sixteen
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
 _EPS = float(np.finfo(float).eps)
 
@@ -73,19 +80,18 @@ def solve_newton(program: EntropyProgram) -> EntropySolution:
     gap, slope = next((gap, slope) for size, gap, slope in _ENOUGH if max(Y.shape) <= size)
     goal = slope * program.threshold * root
     state, work, idle = _State.at(program, Y, b, L, sigma), 1, 0
-    best, merit, growth, sharpest = _candidate(state, work), (math.inf, math.inf), _GROWTH, _SHARPEST * sigma
+    (best, _), merit, growth, sharpest = _candidate(state, work), (math.inf, math.inf), _GROWTH, _SHARPEST * sigma
     for _ in range(_MAX_OUTER):
-        state, used, reached = _minimise(state, goal / 2)
+        state, used, reached = _minimise(state, goal / (2 if best.relative_gap <= gap else 20))
         work += used
-        candidate = _candidate(state, work)
-        residual = max(state.moved, state.slope)
+        candidate, residual = _candidate(state, work)
         now = (max(candidate.relative_gap, gap), residual)  # a closed gap says no more; the residual still does
         idle = 0 if now[0] < 0.9 * merit[0] or (now[0] <= merit[0] and residual < 0.9 * merit[1]) else idle + 1
         if now < merit:
             best, merit = candidate, now
         if candidate.relative_gap <= gap and residual <= goal:
             return candidate
-        if idle >= _PATIENCE:
+        if idle >= (_PATIENCE_CLOSED if best.relative_gap <= _CLOSED else _PATIENCE):
             break  # round-off has the last word
         L, point = state.L, state.point
         if reached:
@@ -104,7 +110,7 @@ def _minimise(state: "_State", goal: float) -> tuple["_State", int, bool]:
     """
     work = 0
     for _ in range(_MAX_INNER):
-        if state.slope <= max(0.1 * state.moved, goal):
+        if state.slope <= max(0.1 * state.moved, goal, state.noise):
             return state, work, True
         better, used = _descend(state)
         work += used
@@ -140,10 +146,25 @@ class _State:
         """Norm of the gradient."""
         return math.hypot(float(np.linalg.norm(self.by_Y)), float(np.linalg.norm(self.by_b)))
 
+    @property
+    def noise(self) -> float:
+        """Round-off in the slope: that of the singular values of sigma Y + L, and of probabilities."""
+        a, program = self.ball.a, self.point.program
+        return _EPS * (8 * float(a[0]) * math.sqrt(a.size) + 4 * float(np.linalg.norm(program.r * program.mass)))
+
     @cached_property
     def moved(self) -> float:
         """sigma ||Y - X||: how far the multiplier is about to move."""
         return self.sigma * float(np.linalg.norm(self.point.X - self.shrunk_product()))
+
+    @property
+    def paired(self) -> bool:
+        """Whether the projection is close to the identity between classes and their own outputs (see `pairs`)."""
+        own = self.point.program.own_output
+        if own is None:
+            return False
+        diagonal = self.ball.projection[own, np.arange(own.size)]
+        return float(diagonal.mean()) >= _NEAR_IDENTITY * self.ball.radius
 
     def shrunk_product(self) -> np.ndarray:
         """The X that minimises the Lagrangian at this Y (m x K)."""
@@ -156,23 +177,38 @@ class _State:
         bias = _BiasSolver.of(point) if program.has_bias else None
         r = program.r
 
-        def apply(C: np.ndarray) -> np.ndarray:
-            D = ball.rotate_back(C)
+        def curve(D: np.ndarray) -> np.ndarray:
+            """The fit's curvature with the bias eliminated."""
             curved = point.curve(D)
             if bias is not None:
-                curved -= point.curve(np.outer(bias.solve(curved @ r), r))
-            return ball.rotate(curved) + self.sigma * ball.derivative(C)
+                curved -= point.curve(bias.solve(curved @ r)[:, None] * r)
+            return curved
 
         target = -self.by_Y
         if bias is not None:
             target = target + point.curve(np.outer(bias.solve(self.by_b), r))
-        h = ball.diagonal(program.mass, point.P)
-        h = np.maximum(h, _EPS * float(h.max(initial=0.0)) + np.finfo(float).tiny)
         relative = self.slope / (program.threshold * math.sqrt(min(target.shape)))
-        C = _conjugate_gradients(
-            apply, lambda C: ball.solve_diagonal(h, self.sigma, C), ball.rotate(target), min(0.1, math.sqrt(relative))
-        )
-        D = ball.rotate_back(C)
+        tolerance = min(0.1, max(math.sqrt(relative), 1e-3))
+        D, solved = target, False
+        if self.paired:
+            pairs = Pairs.of(ball, point, self.sigma)
+            D, solved = _conjugate_gradients(
+                lambda D: curve(D) + self.sigma * ball.rotate_back(ball.derivative(ball.rotate(D))),
+                pairs.solve,
+                target,
+                tolerance,
+                _MAX_PAIRED,
+            )
+        if not solved:
+            h = ball.diagonal(program.mass, point.P)
+            h = np.maximum(h, _EPS * float(h.max(initial=0.0)) + np.finfo(float).tiny)
+            C, _ = _conjugate_gradients(
+                lambda C: ball.rotate(curve(ball.rotate_back(C))) + self.sigma * ball.derivative(C),
+                lambda C: ball.solve_diagonal(h, self.sigma, C),
+                ball.rotate(target),
+                tolerance,
+            )
+            D = ball.rotate_back(C)
         if bias is None:
             return D, np.zeros_like(self.by_b)
         return D, -bias.solve(self.by_b + point.curve(D) @ r)
@@ -183,24 +219,29 @@ class _BiasSolver:
     """The curvature by the bias, factored: scaled to a unit diagonal, with the constant direction filled in."""
 
     scale: np.ndarray
-    inverse: np.ndarray
+    factor: np.ndarray
+    cholesky: bool
 
     @staticmethod
     def of(point: Point) -> "_BiasSolver":
         H = point.bias_curvature()
         diagonal = np.maximum(np.diag(H), np.finfo(float).tiny)
         scale = 1 / np.sqrt(diagonal)
-        H = H * scale * scale[:, None]
+        H *= scale
+        H *= scale[:, None]
         constant = 1 / scale / np.linalg.norm(1 / scale)
-        H += np.outer(constant, constant)
+        H += constant[:, None] * constant
+        factor, failed = dpotrf(H)
+        if not failed and factor.diagonal().min() >= _LEAST_PIVOT:
+            return _BiasSolver(scale, factor, True)
         values, vectors = np.linalg.eigh(H)
         kept = values > _EPS * values.size
-        inverse = (vectors[:, kept] / values[kept]) @ vectors[:, kept].T
-        return _BiasSolver(scale, inverse)
+        return _BiasSolver(scale, (vectors[:, kept] / values[kept]) @ vectors[:, kept].T, False)
 
     def solve(self, v: np.ndarray) -> np.ndarray:
         """H^{-1} v for a centred v (m), centred."""
-        x = self.scale * (self.inverse @ (self.scale * v))
+        v = self.scale * v
+        x = self.scale * (dpotrs(self.factor, v)[0] if self.cholesky else self.factor @ v)
         return x - x.mean()
 
 
@@ -209,13 +250,14 @@ def _conjugate_gradients(
     precondition: Callable[[np.ndarray], np.ndarray],
     target: np.ndarray,
     tolerance: float,
-) -> np.ndarray:
-    """Preconditioned conjugate gradients to a residual of `tolerance` relative to the target."""
+    most: int = _MAX_CG,
+) -> tuple[np.ndarray, bool]:
+    """Preconditioned conjugate gradients; whether the residual came down to `tolerance` relative to the target."""
     x, residual = np.zeros_like(target), target
     z = precondition(residual)
     direction, rho = z, float(np.sum(residual * z))
     goal = tolerance * float(np.linalg.norm(target))
-    for _ in range(_MAX_CG):
+    for _ in range(most):
         curved = apply(direction)
         curvature = float(np.sum(direction * curved))
         if curvature <= 0 or rho <= 0:
@@ -224,11 +266,11 @@ def _conjugate_gradients(
         x = x + length * direction
         residual = residual - length * curved
         if float(np.linalg.norm(residual)) <= goal:
-            break
+            return x, True
         z = precondition(residual)
         rho, before = float(np.sum(residual * z)), rho
         direction = z + (rho / before) * direction
-    return x
+    return x, False
 
 
 def _descend(state: _State) -> tuple[_State | None, int]:
@@ -248,8 +290,11 @@ def _descend(state: _State) -> tuple[_State | None, int]:
     return None, _MAX_HALVINGS
 
 
-def _candidate(state: _State, work: int) -> EntropySolution:
-    """The shrunk product of a state, with its best bias, value and bound."""
+def _candidate(state: _State, work: int) -> tuple[EntropySolution, float]:
+    """The shrunk product of a state with its best bias, value and bound, and the residual of its optimality conditions.
+
+    These are E V = threshold U and U'E = threshold V', by which the factors' gradients vanish.
+    """
     program = state.point.program
     U, s, V = state.ball.shrunk(state.sigma)
     kept = s > _ROUND_OFF * np.max(s, initial=0.0)
@@ -258,7 +303,11 @@ def _candidate(state: _State, work: int) -> EntropySolution:
     point = _best_bias(Point.at(program, X, state.point.b))
     bound, dual = best_dual_value(program, point)
     value = point.fit + program.threshold * float(np.sum(s)) + point.bias_penalty()
-    return EntropySolution(U, s, V, point.b, value, bound, dual, work)
+    residual = max(
+        float(np.linalg.norm(point.E @ V - program.threshold * U)),
+        float(np.linalg.norm(point.E.T @ U - program.threshold * V)),
+    )
+    return EntropySolution(U, s, V, point.b, value, bound, dual, work), residual
 
 
 def _best_bias(point: Point) -> Point:
@@ -294,4 +343,4 @@ def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     if program.lam_b == 0:  # the bias takes the whole mean, here and in every step from here
         pull = Y @ program.r
         Y, b = Y - np.outer(pull, program.r), b + pull
-    return Y, b, min(1.0, program.threshold / norm) * zero.E
+    return Y, b, Ball(Point.at(program, Y, b).E, program.threshold).projection

@@ -40,6 +40,13 @@ class EntropyProgram:
         """Mean target, T r^2 (m)."""
         return self.T @ self.r**2
 
+    @cached_property
+    def own_output(self) -> np.ndarray | None:
+        """The largest target of each class (K) where these are all the outputs, one each; else None."""
+        largest = np.argmax(self.T, axis=0)
+        square = self.T.shape[0] == self.T.shape[1]
+        return largest if square and np.array_equal(np.sort(largest), np.arange(largest.size)) else None
+
     @property
     def has_bias(self) -> bool:
         """False where lam_b is infinite."""

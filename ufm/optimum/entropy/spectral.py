@@ -19,6 +19,17 @@ def svd(A: np.ndarray, *, full: bool = False) -> tuple[np.ndarray, np.ndarray, n
         return sweep(A, full_matrices=full, lapack_driver="gesvd")
 
 
+def divided_differences(a: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
+    """Of min(a, radius) between all pairs of singular values: of the same sign, and of opposite signs."""
+    f = np.minimum(a, radius)
+    same = np.divide(f[:, None] - f, a[:, None] - a, out=np.zeros((a.size, a.size)), where=a[:, None] != a)
+    inside = a < radius
+    same[inside[:, None] & inside] = 1.0
+    same[~inside[:, None] & ~inside] = 0.0
+    total = a[:, None] + a
+    return same, np.divide(f[:, None] + f, total, out=np.ones_like(same), where=total > 0)
+
+
 class Ball:
     """The projection of A (m x K) on {||.||_op <= radius}: min(a, radius) for every singular value a."""
 
@@ -63,13 +74,7 @@ class Ball:
         """Divided differences of the clipping: of two values with the same sign, with opposite ones, and with zero."""
         a, f = self.a, self.clipped
         zero = np.divide(f, a, out=np.ones_like(f), where=a > 0)
-        same = np.divide(f[:, None] - f, a[:, None] - a, out=np.zeros((a.size, a.size)), where=a[:, None] != a)
-        inside = a < self.radius
-        same[inside[:, None] & inside] = 1.0
-        same[~inside[:, None] & ~inside] = 0.0
-        total = a[:, None] + a
-        cross = np.divide(f[:, None] + f, total, out=np.ones_like(same), where=total > 0)
-        return same, cross, zero
+        return *divided_differences(a, self.radius), zero
 
     def derivative(self, C: np.ndarray) -> np.ndarray:
         """The generalised derivative of the projection applied to rotated coordinates C."""
