@@ -13,7 +13,7 @@ from ufm.errors import ProblemError
 from ufm.flow import Status, simulate
 from ufm.flow.coordinates import Mode, coordinates
 from ufm.flow.dense import Node, hermite
-from ufm.flow.integrators import Chebyshev, Library, Tableau, available, integrator
+from ufm.flow.integrators import Chebyshev, Library, Tableau, available, descents, integrator
 from ufm.flow.jacobian import jacobian
 from ufm.flow.library import Started
 from ufm.flow.start import random_start
@@ -279,7 +279,7 @@ def test_lsoda_without_an_exact_jacobian() -> None:
 # --- dense output ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", available())
+@pytest.mark.parametrize("name", [name for name in available() if name not in descents()])
 @pytest.mark.parametrize("case", ["bias", "no bias", "A"])
 def test_saving_costs_no_steps_and_keeps_the_tolerance(name: str, case: str) -> None:
     targets = classes(encodings.one_hot(4), [5, 6, 7, 8])

@@ -50,8 +50,8 @@ def simulate(
 ) -> None:
     """The gradient flow of a problem from a random start, by default to its steady state.
 
-    Integrators: tsit5, dopri8, kencarp4, kencarp5, rkc2, lsoda. Descents: gradient_descent, momentum, nesterov, adam,
-    adamw, with --lr; time is lr times the steps.
+    Integrators: tsit5, dopri8, kencarp4, kencarp5, rkc2, exprb43, lsoda. Descents: gradient_descent, momentum,
+    nesterov, adam, adamw, with --lr; time is lr times the steps.
 
     For instance:
 

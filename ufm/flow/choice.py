@@ -2,7 +2,8 @@
 
 Stiffness is counted as Z = fastest rate x time, the number of its time constants. Stability makes a Runge-Kutta method
 of reach `damps` take Z/damps steps, and rkc2 about sqrt(Z) evaluations a smooth stretch; accuracy makes them take
-steps ~ tolerance^(-1/order). The constants are measured on this package's flows (numerics/benchmarks/flow.md), with
+steps ~ tolerance^(-1/order). exprb43 takes few steps at any Z, each a few dozen products in Krylov spaces: it is worth
+that where tolerances are too tight for rkc2. The constants are measured on this package's flows (numerics/benchmarks/flow.md), with
 costs in numbers of operations, never in seconds of this run: the choice is the same on every machine.
 """
 
@@ -26,6 +27,7 @@ SETTLES = 20.0  # time constants of the smallest weight that a flow to rest take
 CALL = 4e5  # operations that the calls of one right-hand side on small arrays are worth (40 microseconds at 10 GF/s)
 CALL_IN_STACK = 2e4  # the same in a stack of some hundreds, a flow
 SLOW_LU = 5.0  # LSODA's own LU, in units of a matrix product's cost per operation
+KRYLOV = 2.0  # a product in a Krylov space with its orthogonalisation, in right-hand sides
 WORTH = 0.5  # a method of another kind must be this much cheaper than the usual one
 
 
@@ -81,6 +83,8 @@ def estimated_costs(field: Field, on_host: bool, Z: float, rtol: float, call: fl
         costs[name] = evaluations[name] * (smooth[name] + Z / damps) * in_stack
     steps = 420 * digits**0.49 * max(1.0, Z / 430) ** 0.2
     costs["rkc2"] = steps * (1.7 + 1.1 * math.sqrt(Z / steps)) * call
+    steps = 90 * digits**0.245 * max(1.0, Z / 430) ** 0.1
+    costs["exprb43"] = steps * (24 + math.sqrt(Z / steps)) * KRYLOV * call
     lsoda = find_integrator("lsoda")
     if on_host and field.cone is None and isinstance(lsoda, Library) and n <= lsoda.most_unknowns:
         dense = len(field.shapes) == 2 and field.quadratic and not isinstance(field.within, Scatter)

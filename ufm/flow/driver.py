@@ -203,11 +203,12 @@ class _Loop:
         self._measure_fastest(iterations=2)
         if self.t1 is not None or self.saver.pending:
             return None
-        if self.t >= self.next_algebraic:
+        status = self.rested(final=False)  # first: steps may be longer than all that an algebraic decay is given
+        if status is None and self.t >= self.next_algebraic:
             self.next_algebraic = 2 * self.t
             if self.decay.looks_algebraic():
                 return Status.ALGEBRAIC
-        return self.rested(final=False)
+        return status
 
     def rested(self, *, final: bool) -> Status | None:
         """STEADY or ROUNDOFF, or None; see `at_rest`."""

@@ -18,7 +18,8 @@ from ufm.flow.coordinates import Coordinates, Mode, coordinates
 from ufm.flow.descend import Steps, check_descends, descend, descent_of
 from ufm.flow.driver import Progress, Run, integrate
 from ufm.flow.flow import Flow, Path
-from ufm.flow.integrators import Adam, Descent, Library, Method
+from ufm.flow.integrators import Adam, Descent, Exponential, Library, Method
+from ufm.flow.krylov import ExponentialStepper
 from ufm.flow.library import library_stepper
 from ufm.flow.projected import ProjectedStepper
 from ufm.flow.saver import Saver, on_steps, saver_of
@@ -164,7 +165,10 @@ def steps_of(plan: Plan) -> Any:
     field, method = plan.at.field, plan.method
     if isinstance(method, Library):
         return library_stepper(field, method, plan.options.rtol, plan.floor)
-    free = stepper(field, method, plan.y)  # pyright: ignore[reportArgumentType]
+    if isinstance(method, Exponential):
+        free: Any = ExponentialStepper(field, method, plan.control)
+    else:
+        free = stepper(field, method, plan.y)  # pyright: ignore[reportArgumentType]
     return free if field.cone is None else ProjectedStepper(field, free, plan.control)
 
 

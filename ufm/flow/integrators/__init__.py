@@ -11,13 +11,25 @@ from typing import Any
 from ufm.errors import ProblemError
 from ufm.flow.integrators.chebyshev import Chebyshev
 from ufm.flow.integrators.descent import Adam, Descent
+from ufm.flow.integrators.exponential import Exponential
 from ufm.flow.integrators.library import Library
 from ufm.flow.integrators.tableau import Tableau
 
-__all__ = ["Adam", "Chebyshev", "Descent", "Library", "Method", "Tableau", "available", "descents", "integrator"]
+__all__ = [
+    "Adam",
+    "Chebyshev",
+    "Descent",
+    "Exponential",
+    "Library",
+    "Method",
+    "Tableau",
+    "available",
+    "descents",
+    "integrator",
+]
 
-Method = Tableau | Chebyshev | Library
-KINDS = ("chebyshev", "descent", "library", "tableau")
+Method = Tableau | Chebyshev | Exponential | Library
+KINDS = ("chebyshev", "descent", "exponential", "library", "tableau")
 
 
 def available() -> list[str]:
