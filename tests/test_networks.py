@@ -15,9 +15,10 @@ import torch
 from ufm import constraints, encodings, losses
 from ufm.errors import MissingExtraError, ProblemError, UfmError
 from ufm.measure import measure
-from ufm.networks import ImageSet, Recipe, data, image_problem, load, run_grid, train
+from ufm.networks import ImageSet, Recipe, data, image_problem, load, measured, run_grid, train
 from ufm.networks.mlp import Parameters, features, forward
 from ufm.networks.training import penalised_slope
+from ufm.networks.trials import load_trials
 from ufm.problem import Problem, classes, samples
 from ufm.tolerance import roundoff, tolerance
 
@@ -282,3 +283,87 @@ def test_problems_that_do_not_fit_are_refused(digits: ImageSet) -> None:
             train(digits, wrong, SMALL)
     with pytest.raises(ProblemError, match="t_rel"):
         image_problem(digits, 1.0, 1.0)
+
+
+def test_classes_of_unequal_sizes_keep_their_first_images(digits: ImageSet) -> None:
+    counts = [100, 50, 20, 10, 5, 4, 3, 2, 1, 1]
+    few = digits.sized(counts)
+    assert few.counts.tolist() == counts
+    for k in range(10):
+        np.testing.assert_array_equal(few.X[few.labels == k], digits.X[digits.labels == k][: counts[k]])
+    with pytest.raises(UfmError, match="images of its 10 classes"):
+        digits.sized([101] + [1] * 9)
+
+
+def test_moments_are_what_they_say(digits: ImageSet) -> None:
+    Y = digits.moments()
+    assert Y.shape == (5, digits.N)
+    np.testing.assert_allclose(Y.mean(axis=1), 0, atol=1e-12)
+    np.testing.assert_allclose(Y.std(axis=1), 1)
+    rng = np.random.default_rng(0)
+    ink = np.zeros((4, 6, 6))
+    ink[:, 1:4, 1:4] = rng.random((4, 3, 3))
+    ink[3] = np.roll(ink[2], 2, axis=1)  # the third image again, two pixels further right
+    _, x, y, slant, spread = ImageSet(ink.reshape(4, 36), np.zeros(4, int), "blots", "here").moments()
+    assert x[3] > x[2]
+    np.testing.assert_allclose((y[3], slant[3], spread[3]), (y[2], slant[2], spread[2]))
+
+
+TRIALS = """
+[common]
+images = "digits"
+counts = 20
+seeds = [0]
+recipe = { hidden = [16], d = 12, steps = 4, batch = 50, checkpoints = 1 }
+[[run]]
+name = "deep"
+layers = 2
+sweep = { t_rel = [0.1, 0.2] }
+[[run]]
+name = "moments"
+targets = "moments"
+counts = [20, 10, 9, 8, 7, 6, 5, 4, 3, 2]
+lam_b = 0.0
+sweep = { lam_b = [0.0, inf] }
+"""
+
+
+def test_trials_are_read_from_a_file(tmp_path) -> None:
+    path = tmp_path / "few.toml"
+    path.write_text(TRIALS)
+    deep, moments = load_trials(path)
+    problem = deep.problems()[0.2]
+    assert problem.lam_W == pytest.approx((0.02, 0.02))
+    assert float(problem.lam_H) == pytest.approx(0.2 / 200)
+    t_rel = 10 * 20 ** (1 / 3) * (float(problem.lam_H) * 0.02**2) ** (1 / 3)
+    assert t_rel == pytest.approx(0.2), "t_rel is the relative regularisation at any depth"
+    assert moments.images.N == 74
+    assert moments.problems()[0.0].has_bias
+    assert not moments.problems()[math.inf].has_bias
+    assert (deep.record, moments.record) == ("few_deep.nc", "few_moments.nc")
+
+
+def test_trials_train_to_records_with_what_is_swept(tmp_path) -> None:
+    path = tmp_path / "few.toml"
+    path.write_text(TRIALS)
+    for trial in load_trials(path):
+        trained = train(trial.images, trial.problem(trial.values[0]), trial.recipe, seed=0)
+        record = measured(trained, trial.images)
+        assert record["singular_values"].size == trial.targets.m
+        assert float(record["value"]) == pytest.approx(trained.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (('name = "deep"', 'nam = "deep"'), r"run\.nam"),
+        (("t_rel = [0.1, 0.2]", "width = [3]"), r"run\.sweep"),
+        (('targets = "moments"', 'targets = "onehot"'), "choose 'moments', or one of the encodings"),
+        (("layers = 2\nsweep = { t_rel = [0.1, 0.2] }", "layers = 2"), r"run\.sweep.*needs this entry"),
+    ],
+)
+def test_mistakes_in_trials_are_named(tmp_path, change: tuple[str, str], says: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(TRIALS.replace(*change))
+    with pytest.raises(ProblemError, match=says):
+        load_trials(path)
