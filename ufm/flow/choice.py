@@ -3,8 +3,9 @@
 Stiffness is counted as Z = fastest rate x time, the number of its time constants. Stability makes a Runge-Kutta method
 of reach `damps` take Z/damps steps, and rkc2 about sqrt(Z) evaluations a smooth stretch; accuracy makes them take
 steps ~ tolerance^(-1/order). exprb43 takes few steps at any Z, each a few dozen products in Krylov spaces: it is worth
-that where tolerances are too tight for rkc2. The constants are measured on this package's flows (numerics/benchmarks/flow.md), with
-costs in numbers of operations, never in seconds of this run: the choice is the same on every machine.
+that where tolerances are too tight for rkc2. The constants are measured on this package's flows
+(numerics/benchmarks/flow.md), with costs in numbers of operations, never in seconds of this run: the choice is the same
+on every machine.
 """
 
 import math

@@ -85,8 +85,8 @@ def simulate(
     start: a seed for `random_start`, or a State (d x K features: class means, which the flow keeps collapsed).
     rtol, atol: accepted error of a step relative to the norms of the classifier and of the features, and absolute
     (default rtol/1000 of the data's own scale). gtol: the remaining distance to the limit, relative to the norm of the
-    state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is, squared loss, and explicit
-    otherwise; where the flow is stiff "lsoda", "rkc2" or "exprb43", see `ufm.flow.choice`) or a name of
+    state, at which it is at rest. integrator: "auto" (IMEX where the bias is linear, that is, squared loss, else
+    explicit; where the flow is stiff "lsoda", "rkc2" or "exprb43", see `ufm.flow.choice`) or a name of
     `ufm.flow.integrators`. Descents are among those, or may be given whole (`ufm.flow.integrators.Adam(...)`):
     "gradient_descent", "momentum", "nesterov", "adam", "adamw", with steps of length lr, t = lr x steps; t1 and saved
     times are rounded to steps. momentum: the factor of "momentum" and "nesterov", 0.9 if left out.
