@@ -14,12 +14,12 @@ from ufm.sweeping.work import run_batch
 
 HERE = Path(__file__).parent
 WORKERS = (1, 2)
-GPUS = """A thousand GPUs: no GPU was at hand, so there is no measured figure, only what a plan needs. The flows of a batch
-share one device and one stack, and GPUs pay only where the stack is large: thousands of small flows, or matrices of
-several hundred columns. Put one Dask worker on each GPU (`backend = "cupy"` in `[flow]`), set `batch` so that a batch
-takes about a minute on one GPU (time one with `ufm sweep` on a single device), and give each GPU some ten batches. The
-cost is then batches times a minute of GPU time; the scheduler moves a few kilobytes a flow and is idle. A batch that is
-lost with its worker costs that minute."""
+GPUS = """A thousand GPUs: no GPU was at hand, so there is no measured figure, only what a plan needs. The flows of a
+batch share one device and one stack, and GPUs pay only where the stack is large: thousands of small flows, or matrices
+of several hundred columns. Put one Dask worker on each GPU (`backend = "cupy"` in `[flow]`), set `batch` so that a
+batch takes about a minute on one GPU (time one with `ufm sweep` on a single device), and give each GPU some ten
+batches. The cost is then batches times a minute of GPU time; the scheduler moves a few kilobytes a flow and is idle. A
+batch that is lost with its worker costs that minute."""
 
 
 def main() -> None:
@@ -28,7 +28,8 @@ def main() -> None:
     lines = ["# A sweep over local workers", ""]
     found = versions()["versions"]
     about = (
-        f"`flow_phases.toml`: {plan.count} flows to rest, {plan.batches} batches of {plan.batch}. Wall-clock seconds, one "
+        f"`flow_phases.toml`: {plan.count} flows to rest, {plan.batches} batches of {plan.batch}. Wall-clock seconds, "
+        "one "
         f"thread a worker, starting them included; NumPy {found['numpy']}. Written by `numerics/benchmarks/sweep.py`."
     )
     lines += [fill(about, 120), "", "| workers | seconds | flows per second | speed-up |", "|---|---|---|---|"]
@@ -54,7 +55,8 @@ def _cost(plan: SweepPlan) -> list[str]:
     each = float(np.mean(times)) / plan.batch
     million = each * 1e6 / 3600
     here = (
-        f"One flow of this kind costs {each * 1e3:.0f} ms of one core (mean of three batches). From that, **estimated**: "
+        f"One flow of this kind costs {each * 1e3:.0f} ms of one core (mean of three batches). From that, "
+        "**estimated**: "
         f"a million of them cost {million:.0f} core hours, {million / 64:.1f} h on a machine of 64 cores."
     )
     return [fill(here, 120), "", fill(GPUS, 120)]
