@@ -18,6 +18,7 @@ from ufm.flow.within import Law
 if TYPE_CHECKING:
     from ufm.flow.field import Field
 
+BLOCK = 2**16  # numbers in a block of rows that stays in the cache: 512 KiB
 WHOLE = 1.2e5  # multiplications by zero that cost no more than the calls they save
 
 
@@ -40,10 +41,13 @@ class Kernel:
         if self.whole:
             self.F[m:, m:] = -self.lam_H * np.eye(r)
             self.F[:m, :m] = -self.eye
-        self.products = np.empty((*lead, m + r if self.law is not None else r, m), dtype=kind)
-        self.Et = np.empty((*lead, r, m), dtype=kind)
-        self.outer = np.empty((*lead, r, m), dtype=kind)
-        self.scaled = np.empty((*lead, (m + r) * d), dtype=kind)
+        together = self.law is not None and (self.whole or bool(lead))  # [W W'; H W'] as one product
+        self.products = np.empty((*lead, m + r if together else r, m), dtype=kind)
+        self.Et, self.outer = (np.empty((*lead, r, m), dtype=kind) for _ in range(2))
+        if not lead and not self.whole:  # along the rows of F
+            self.products, self.Et, self.outer = (np.empty((m, r), dtype=kind).T for _ in range(3))
+        self.together, self.block = together, max(1, BLOCK // d)
+        self.scaled = np.empty((*lead, (m + r) * d) if lead else (self.block, d), dtype=kind)
         if self.bias:
             rate = self.rate if isinstance(self.rate, float) else self.rate[..., None]
             self.to_rest = q / (N * rate)
@@ -57,8 +61,8 @@ class Kernel:
         Z = y[..., self.bias : self.end].reshape((*lead, self.rows, self.d))
         dZ = out[..., self.bias : self.end].reshape((*lead, self.rows, self.d))
         W = Z[..., :m, :]
-        products = np.matmul(Z if self.law is not None else Z[..., m:, :], np.swapaxes(W, -1, -2), out=self.products)
-        HW = products if self.law is None else products[..., m:, :]
+        np.matmul(Z if self.together else Z[..., m:, :], np.swapaxes(W, -1, -2), out=self.products)
+        HW = self.products[..., m:, :] if self.together else self.products
         np.subtract(self.At, HW, out=Et)  # minus E', still without its bias
         if self.bias:
             self._move_bias(y, out, settle)
@@ -68,23 +72,18 @@ class Kernel:
             lower = np.multiply(Et, self.per_sample, out=Et)
         upper = lower
         if self.law is not None:
-            gram = np.multiply(products[..., :m, :], -self.per_sample, out=self.F[..., :m, :m])
-            if self.whole:
-                gram -= self.eye
+            gram = self.products[..., :m, :] if self.together else W @ W.T
+            gram = np.multiply(gram, -self.per_sample, out=self.F[..., :m, :m])
             HW *= self.per_sample
             upper = np.add(HW, lower, out=HW)
+            if self.whole:
+                gram -= self.eye
         if self.whole:
             self.F[:m, m:] = upper.T
             np.matmul(self.F, Z, out=dZ)
         else:
             self._in_parts(lower, upper, Z, dZ)
-            self._decay(y, out, Z, dZ)
-        if self.law is not None:
-            left = self.law.left(t)
-            left = left if isinstance(left, float) else left[:, None, None]
-            scale = self.law.eigenvalues * (left * self.per_sample)
-            dW = dZ[..., :m, :]
-            dW += np.multiply(W, scale, out=self.scaled[..., : m * self.d].reshape(W.shape))
+        self._decay(y, out, t)
         return out
 
     def _move_bias(self, y: np.ndarray, out: np.ndarray, settle: Callable[[Any], Any] | None) -> None:
@@ -109,15 +108,35 @@ class Kernel:
             self.F[..., m:] = np.swapaxes(upper, -1, -2)
             np.matmul(self.F, Z, out=dZ[..., :m, :])
 
-    def _decay(self, y: np.ndarray, out: np.ndarray, Z: np.ndarray, dZ: np.ndarray) -> None:
-        """Take lam_W W and lam_H H' away."""
+    def _decay(self, y: np.ndarray, out: np.ndarray, t: Any) -> None:
+        """Take lam_W W and lam_H H' away, and give what the law says of D0: dW += W e^(-2lt) D0/N."""
+        m, d, scale = self.m, self.d, None
+        if self.law is not None:
+            left = self.law.left(t)
+            scale = self.law.eigenvalues * (
+                (left if isinstance(left, float) else left[:, None, None]) * self.per_sample
+            )
         if self.decay is not None:
             slope = out[..., self.bias : self.end]
             slope -= np.multiply(y[..., self.bias : self.end], self.decay, out=self.scaled)
+            if scale is not None:
+                shape = (*y.shape[:-1], m, d)
+                W = y[..., self.bias : self.bias + m * d].reshape(shape)
+                dW = out[..., self.bias : self.bias + m * d].reshape(shape)
+                dW += np.multiply(W, scale, out=self.scaled[..., : m * d].reshape(shape))
             return
-        scaled = self.scaled.reshape(Z.shape)
-        for rows, weight in ((slice(0, self.m), self.lam_W), (slice(self.m, None), self.lam_H)):
-            dZ[rows] -= np.multiply(Z[rows], weight, out=scaled[rows])
+        Z, dZ = (x[self.bias : self.end].reshape((self.rows, d)) for x in (y, out))
+        if not self.whole:
+            self._take(Z[m:], dZ[m:], self.lam_H)
+        weight = 0.0 if self.whole else self.lam_W
+        if scale is not None or not self.whole:
+            self._take(Z[:m], dZ[:m], weight if scale is None else weight - scale)
+
+    def _take(self, x: np.ndarray, slope: np.ndarray, weight: Any) -> None:
+        """slope -= weight x, by blocks of rows that stay in the cache."""
+        for i in range(0, x.shape[0], self.block):
+            part = x[i : i + self.block]
+            slope[i : i + self.block] -= np.multiply(part, weight, out=self.scaled[: part.shape[0]])
 
 
 def kernel_of(field: "Field") -> Kernel | None:
