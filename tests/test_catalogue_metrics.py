@@ -94,6 +94,15 @@ def test_the_released_grid_ends_too_early_by_hand():
     assert arrays_oracle(CATALOGUE["haframe2023:grid"].measures)(case)["grid_value"] == -1
 
 
+def test_without_a_hierarchy_the_released_grid_may_hold_no_value():
+    # 1 and 3 are far apart and both close to 2, as no leaves of a tree are: exp(-D) has a negative eigenvalue itself
+    case = Arrays({"D": np.array([[0.0, 1, 9], [1, 0, 1], [9, 1, 0]]), "gamma": np.array(1.0)})
+    assert np.linalg.eigvalsh(np.exp(-case["D"] / 9))[0] < -0.09
+    theorem = CATALOGUE["haframe2023:grid"]
+    assert not theorem.applies(case)  # pyright: ignore[reportArgumentType]
+    assert float(arrays_oracle(theorem.measures)(case)["grid_value"].values) == math.inf
+
+
 def test_the_printed_least_squares_classifier_is_n_times_too_large_by_hand():
     # h = -1, 1 and one sample a class: Sigma_T = 1, Mdot diag(n) = (-1, 1); the fit of (1, 0), (0, 1) has slopes -+1/2
     case = Arrays({"H": np.array([[-1.0, 1]]), "labels": np.array([0, 1])})
@@ -192,6 +201,27 @@ def test_an_undefined_metric_is_no_agreement():
 
 def _flat() -> Arrays:
     return Arrays({"H": np.ones((2, 4)), "labels": np.array([0, 0, 1, 1])})
+
+
+def test_a_users_own_statement_about_a_metric(tmp_path):
+    mine = tmp_path / "mine.py"
+    mine.write_text(
+        "from ufm.catalogue import AtMost, Citation, Domain, Theorem\n"
+        "from ufm.catalogue.arrays import CLEAR_RANK, FEATURES, class_features\n"
+        "from ufm.metrics.nc1 import nc1\n"
+        "from ufm.metrics.split import split_classes\n"
+        "THEOREMS = tuple(\n"
+        "    Theorem(name=name, title='NC1 is bounded', statement=f'NC1 is at most {bound}.',\n"
+        "            citation=Citation('ufm', 'mine', 'own'), kind='upper', claims=(AtMost('nc1', bound),),\n"
+        "            domain=Domain(FEATURES), problem=class_features, assumes=(CLEAR_RANK,),\n"
+        "            measures={'nc1': lambda case: nc1(split_classes(case['H'], case['labels']))})\n"
+        "    for name, bound in (('by_one', 1), ('by_nothing', 10**9))\n"
+        ")\n"
+    )
+    reports = check(mine, samples=8)
+    assert reports["by_one"].verdict is Verdict.REFUTED
+    assert reports["by_nothing"].verdict is Verdict.VERIFIED
+    assert "H = [[" in str(reports["by_one"])
 
 
 # Relations, arrays, lemmas
