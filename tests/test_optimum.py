@@ -1,7 +1,8 @@
 """The optimum: against its own dual, an independent solver, the critical-point identities, and hard inputs."""
 
 import math
-from dataclasses import replace
+import pickle
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
@@ -225,6 +226,22 @@ def test_a_spoilt_solution_is_caught_by_its_certificate():
     spoilt = replace(spoilt, E=reduced.A - np.outer(spoilt.b, reduced.u) - X)
     gap = primal_value(reduced, spoilt) - best_dual_value(reduced, spoilt)[0]
     assert gap > 1e3 * 1e-12
+
+
+def test_residuals_are_computed_when_read_and_stay():
+    problem = random_problem(11, lam_b=0.3)
+    read, unread = solve(problem).certificate, solve(problem).certificate
+    assert isinstance(read.stationarity, float)
+    assert isinstance(read.balance, float)
+    copied = pickle.loads(pickle.dumps(unread))  # not read yet, and no less of a certificate
+    for certificate in (unread, copied):
+        assert certificate.stationarity == read.stationarity
+        assert f"balance={read.balance}" in repr(certificate)
+    calls = []
+    counted = replace(read, stationarity=lambda: calls.append(1) or 0.5)
+    assert (counted.stationarity, counted.stationarity, len(calls)) == (0.5, 0.5, 1)
+    with pytest.raises(FrozenInstanceError):
+        counted.stationarity = 0.0
 
 
 def test_methods_insist():

@@ -57,6 +57,7 @@ class Certificate:
     unique: of the logits and b, None where undecided; curvature: least eigenvalue of the Hessian off the rotations of
     the feature space, None where there is no point to look at (an infimum that is not attained), under a constraint,
     and above some hundred variables (there ask `ufm.optimum.curvature`); work: decompositions or iterations spent.
+    Residuals and curvature are computed from the point's own arrays when they are first read.
     """
 
     value: float

@@ -14,7 +14,7 @@ from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 from ufm.problem import Problem, Reduction, reduce_problem
 from ufm.problem.targets import ClassTargets
 
-LEAST_SAVED = 2  # a reduction pays where it at least halves the number of columns
+LEAST_SAVED = 2.0  # a reduction pays where it at least halves the number of columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,11 +37,6 @@ class Groups:
     def within(self) -> np.ndarray:
         """Singular value of a direction inside each group, in mean-square units (G); there are number - 1 of them."""
         return abs(self.alpha) * np.sqrt(self.size / self.N)
-
-    @property
-    def worthwhile(self) -> bool:
-        """Whether the groups at least halve the problem."""
-        return self.member.size >= LEAST_SAVED * self.G
 
     def between(self, threshold: float, lam_b: float) -> ShrinkageProblem:
         """The problem of the group means, in the orthonormal basis of normalised group indicators (G x G)."""
