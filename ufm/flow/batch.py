@@ -187,7 +187,8 @@ class _Rows:
         waits = (gradient > floor) & (self.least > 0) & (gradient > self.gtol * self.least * state)
         steady = (gradient == 0) | (~waits & (gradient <= self.gtol * slowest * state))
         at_floor = ~waits & ~xp.isnan(rate) & (gradient <= floor)
-        verdict = xp.where(steady, CODES[Status.STEADY], xp.where(at_floor, CODES[Status.ROUNDOFF], UNDERWAY))
+        verdict = xp.where(at_floor, CODES[Status.ROUNDOFF], UNDERWAY * self.code)
+        verdict = xp.where(steady, CODES[Status.STEADY], verdict)
         unsettled = xp.where(verdict == UNDERWAY, CODES[Status.UNSETTLED], verdict)
         self.code = xp.where(arrived, unsettled, xp.where(open_end, verdict, self.code))
 
@@ -202,8 +203,7 @@ class _Rows:
         """`ufm.flow.spectrum.fastest_rate` of every flow."""
         field, xp, v = self.field, self.field.xp, self.error
         held = self.stepper.holds_bias
-        free = xp.where(xp.arange(v.shape[1], device=getattr(v, "device", None)) < (field.m if held else 0), 0.0, 1.0)
-        free = xp.astype(free, v.dtype)
+        free = xp.astype(xp.arange(v.shape[1], device=getattr(v, "device", None)) >= (field.m if held else 0), v.dtype)
         length = stack.norm(field, self.y)
         tiny = math.sqrt(self.eps) * xp.where(length > 0, length, 1.0 + 0 * length)
         rate, open_ = 0 * self.t, self.t == self.t
