@@ -70,6 +70,7 @@ def derive(
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Verify every step anew, whatever is remembered.")] = False,
+    json: JsonFlag = False,
 ) -> None:
     """The proof of a statement, or the closed form of a problem in letters, step by step from the loss.
 
@@ -91,11 +92,21 @@ def derive(
             found = _proofs(name)
         else:
             found = [_derived(classes, counts, encoding, regression, (lam_W, lam_H, lam_b), loss)]
-    for derivation in found:
+    if json:
+        print_json([_plain_proof(derivation) for derivation in found])
+    for derivation in [] if json else found:
         text = derivation.latex() if latex else derivation.markdown() if markdown else derivation.text()
         typer.echo(text)
     if not all(derivation.ok for derivation in found):
         raise typer.Exit(1)
+
+
+def _plain_proof(derivation: Any) -> dict[str, Any]:
+    """Title, verdict and steps of a proof."""
+    steps = [{"name": s.name, "sentence": s.sentence, "how": s.how, "why": s.justification} for s in derivation.steps]
+    lemmas = [lemma.name for lemma in derivation.lemmas]
+    said = {"title": derivation.title, "statement": derivation.statement, "verdict": derivation.verdict}
+    return {**said, "lemmas": lemmas, "steps": steps, "latex": derivation.latex()}
 
 
 def _proofs(name: str) -> list[Any]:
@@ -162,7 +173,10 @@ def _letter(flag: str, text: str) -> Any:
     return known if known is not None else sp.Symbol(text, positive=True, **({"integer": True} if sizes else {}))
 
 
-def cite(name: Annotated[str, typer.Argument(help="An id or a file of the catalogue; all if left out.")] = "") -> None:
+def cite(
+    name: Annotated[str, typer.Argument(help="An id or a file of the catalogue; all if left out.")] = "",
+    json: JsonFlag = False,
+) -> None:
     """The bibliography of the catalogue, as BibTeX.
 
     Example: ufm cite class_encoding
@@ -171,5 +185,9 @@ def cite(name: Annotated[str, typer.Argument(help="An id or a file of the catalo
 
     theorems = find(name) if name else list(catalogue().values())
     entries = bibliography()
-    for key in dict.fromkeys(t.citation.key for t in theorems):
-        typer.echo(entries[key] + "\n")
+    cited = {key: entries[key] for key in dict.fromkeys(t.citation.key for t in theorems)}
+    if json:
+        print_json(cited)
+        return
+    for entry in cited.values():
+        typer.echo(entry + "\n")

@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
-from ufm.cli.terminal import console
+from ufm.cli.terminal import JsonFlag, console, print_json
 
 
 def figure(
     name: Annotated[str, typer.Argument(help="Name of the figure; left out, the figures are listed.")] = "",
     every: Annotated[bool, typer.Option("--all", help="Draw all of them.")] = False,
     out: Annotated[Path, typer.Option(help="Folder to write SVG and PNG into.")] = Path("results"),
+    json: JsonFlag = False,
 ) -> None:
     """Draw a figure from formulae and recorded data, without training.
 
@@ -19,11 +20,17 @@ def figure(
     """
     from ufm.figure import save, specs
 
-    screen = console()
     if not name and not every:
-        for spec in specs().values():
-            screen.print(f"{spec.name}: {spec.sentence}", markup=False)
+        sentences = {spec.name: spec.sentence for spec in specs().values()}
+        if json:
+            print_json(sentences)
+        for each, sentence in () if json else sentences.items():
+            console().print(f"{each}: {sentence}", markup=False)
         return
+    written: dict[str, list[str]] = {}
     for chosen in specs() if every else [name]:
-        for path in save(chosen, out):
-            screen.print(f"wrote {path}", markup=False)
+        written[chosen] = [str(path) for path in save(chosen, out)]
+        for path in [] if json else written[chosen]:
+            console().print(f"wrote {path}", markup=False)
+    if json:
+        print_json(written)

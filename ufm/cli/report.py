@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ufm.cli.terminal import progress_bars
+from ufm.cli.terminal import JsonFlag, print_json, progress_bars
 
 
 def report(
@@ -15,6 +15,7 @@ def report(
     out: Annotated[Path, typer.Option(help="The page; its data go beside it as JSON.")] = Path("results/report.html"),
     samples: Annotated[int, typer.Option(help="Quasi-random points of each domain; its edges come on top.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    json: JsonFlag = False,
 ) -> None:
     """Judge statements and write one self-contained HTML page, and the same data as JSON.
 
@@ -37,5 +38,10 @@ def report(
             progress("statements", done, len(theorems))
             reports.append(judge(theorem, samples=samples, seed=seed))
         progress("statements", len(theorems), len(theorems))
-    for path in write(reports, out, samples=samples, seed=seed):
+    paths = write(reports, out, samples=samples, seed=seed)
+    if json:
+        verdicts = {report.theorem.id: str(report.verdict) for report in reports}
+        print_json({"page": str(paths[0]), "data": str(paths[1]), "verdicts": verdicts})
+        return
+    for path in paths:
         typer.echo(f"wrote {path}")
