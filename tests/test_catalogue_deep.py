@@ -17,7 +17,7 @@ from ufm.referee.descent import descend
 from ufm.referee.evidence import optimum_oracle
 from ufm.referee.proof import prove_statement
 from ufm.symbols import N, lam_H, n
-from ufm.theorems import dang2023_deep_ce, dang2023_deep_mse, garrod2024, sukenik2023
+from ufm.theorems import dang2023_deep_ce, dang2023_deep_mse, garrod2024, sukenik2023, symmetric_bias
 from ufm.theorems.dang2023_deep_ce import BLOCKS, COLLAPSE, blocks, deep, simplex
 from ufm.theorems.dang2023_deep_mse import PREDICTED, ZERO, kept_roots, printed_threshold, roots, strength
 
@@ -137,6 +137,7 @@ PERTURBED = {
     "dang2023_deep_mse:released_code_corrected": lambda e: e.xreplace({N: N + 1}),
     "dang2023_deep_mse:thm3_1": lambda e: 2 * e,
     "dang2023_deep_mse:thm3_2": lambda e: e.xreplace({lam_H: lam_H**2}),
+    "symmetric_bias:every_depth": lambda e: e.xreplace({n: n + 1}),
     "sukenik2023:threshold": lambda e: e.xreplace({n: 2 * n}),
 }
 
@@ -149,6 +150,19 @@ def test_a_proof_does_not_reach_a_perturbed_claim(name):
     changed = replace(first, expression=PERTURBED[name](first.expression))
     assert prove_statement(theorem).stands
     assert not prove_statement(replace(theorem, claims=(changed, *theorem.claims[1:]))).stands
+
+
+def test_a_mean_direction_without_its_weight_is_refuted():
+    """tau for tau/rho in the mean direction: the proof of the symmetric bias speaks of letters, the numbers do not."""
+    theorem = CATALOGUE["symmetric_bias:every_depth"]
+    claims = []
+    for claim in theorem.claims:
+        assert isinstance(claim, Equals)
+        claims.append(replace(claim, letters={**claim.letters, symmetric_bias.x_0: claim.letters[symmetric_bias.x]}))
+    report = check(replace(theorem, claims=tuple(claims)), samples=8)
+    assert report.verdict is Verdict.REFUTED
+    assert report.counterexample is not None
+    assert report.counterexample.in_tolerances >= 1e3
 
 
 def test_a_proof_does_not_reach_the_reverse_comparison():

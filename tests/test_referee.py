@@ -74,6 +74,7 @@ VERDICTS = {
     "han2022:dynamics": PROVED,
     "han2022:growth": PROVED,
     "han2022:growth_by_map": PROVED,
+    "symmetric_bias:every_depth": PROVED,
     "tirer2023:thm3_1_within": PROVED,
     "tirer2023:thm3_1_between": REFUTED,
     "tirer2023:thm3_1_between_corrected": PROVED,

@@ -86,10 +86,15 @@ def roots(problem: Problem) -> np.ndarray:
     return np.array([_largest_root(float(b), layers_of(problem)) for b in strength(problem)])
 
 
+def kept_root(b: float, layers: int) -> float:
+    """The largest root where it is the global minimum, that is, where its M-th power is above M - 1; else 0."""
+    found = _largest_root(b, layers)
+    return found if found**layers > layers - 1 else 0.0
+
+
 def kept_roots(problem: Problem) -> np.ndarray:
-    """x_k where it is the global minimum, that is, where x_k^M > M - 1; else 0."""
-    found, layers = roots(problem), layers_of(problem)
-    return np.where(found**layers > layers - 1, found, 0.0)
+    """x_k where it is the global minimum, one number a class."""
+    return np.array([kept_root(float(b), layers_of(problem)) for b in strength(problem)])
 
 
 def _point(problem: Problem, root: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
