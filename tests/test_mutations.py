@@ -1,0 +1,54 @@
+"""The referee refutes wrong formulae: every tight statement with one thing wrong, ten ways, survivors with a reason."""
+
+import logging
+
+import pytest
+import sympy as sp
+
+from ufm.catalogue import Theorem, catalogue
+from ufm.errors import UfmError
+from ufm.referee.mutants import WAYS, campaign, mutants, mutate
+from ufm.symbols import K, lam_b, lam_H, lam_W
+
+TIGHT = [theorem for theorem in catalogue().values() if theorem.kind == "tight" and not theorem.needs]
+
+
+def judged(theorem: Theorem) -> list[str]:
+    """The mutants that survive without a reason; a statement that is itself refuted has none worth the name."""
+    try:
+        outcomes = campaign(theorem)
+    except UfmError as error:
+        if "is refuted as it stands" in str(error):
+            pytest.skip(str(error))
+        raise
+    survivors = [outcome for outcome in outcomes if not outcome.refuted]
+    for outcome in survivors:
+        logging.getLogger(__name__).info("%s: %s: %s", outcome.text, outcome.mutant.way, outcome.reason)
+    return [f"{outcome.mutant.way}: {outcome.text}" for outcome in survivors if not outcome.reason]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("theorem", TIGHT, ids=lambda theorem: theorem.id)
+def test_every_mutant_is_refuted_or_is_the_same_formula(theorem):
+    assert judged(theorem) == []
+
+
+@pytest.mark.parametrize("name", ["tirer2022:thm3_1", "dang2023_gof:thm4_1", "class_encoding:null"])
+def test_mutants_of_a_few_statements(name):
+    theorem = catalogue()[name]
+    assert len(mutants(theorem)) == WAYS or name == "class_encoding:null"
+    assert judged(theorem) == []
+
+
+def test_a_mutant_differs_in_one_thing():
+    formula = sp.Piecewise((sp.sqrt(lam_W / lam_H) / K, lam_b < K), (0, True))
+    ways = dict(mutate(formula))
+    assert {"sign", "factor 2", "squared", "lam_W for lam_H", "K + 1"} <= set(ways)
+    assert any(way.startswith("exponent of") for way in ways)
+    assert any(way.startswith("threshold") for way in ways)
+    assert all(wrong != formula for wrong in ways.values())
+
+
+def test_a_statement_that_fails_itself_has_no_mutants():
+    with pytest.raises(UfmError, match="refuted as it stands"):
+        campaign(catalogue()["andriopoulos2024:lemma_d1_value"])
