@@ -10,6 +10,8 @@ from typing import Any
 
 from ufm import figure
 from ufm.derivation import load
+from ufm.gallery.trials import agreement
+from ufm.record import load as load_record
 from ufm.referee import Verdict
 from ufm.report.entry import reference
 from ufm.share import locate
@@ -27,6 +29,7 @@ def write_all(app: Any, config: Any) -> None:
     data = json.loads(VERDICTS.read_text(encoding="utf-8"))
     proved = {name: load.proofs(name) for name in sorted(path.stem for path in locate("derivations").glob("*.py"))}
     pages = {"catalogue.md": _catalogue(data), "gallery.md": _gallery(), "references.md": _references(data)}
+    pages["networks-table.md"] = _networks()
     pages["proofs/index.md"] = _proofs_index(proved)
     pages |= {f"proofs/{name}.md": _proofs(name, list(found)) for name, found in proved.items() if found}
     for name, text in pages.items():
@@ -103,6 +106,21 @@ def _gallery() -> str:
             "::::\n",
         ]
     return "\n".join(out)
+
+
+def _networks() -> str:
+    names = [name for spec in figure.specs().values() if spec.draw == "trials" for name in spec.records]
+    out = [
+        "| run | networks | worst singular value | worst excess of the objective | largest NC1 |",
+        "|---|---|---|---|---|",
+    ]
+    for name in names:
+        found = agreement(load_record(locate("numerics", "records") / name))
+        run, nc1 = name.removesuffix(".nc").replace("_", " "), found["nc1_ratio"]
+        last = "" if nc1 != nc1 else f"{nc1:.1e}"
+        row = f"| {run} | {found['networks']:.0f} | {found['singular_values']:.1e} | {found['excess']:.1e} | {last} |"
+        out.append(row)
+    return "\n".join(out) + "\n"
 
 
 def _references(data: dict[str, Any]) -> str:

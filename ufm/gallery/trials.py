@@ -62,6 +62,28 @@ def problem_of(record: Record, value: float) -> Problem:
     return problem.replace(lam_W=lam_W, lam_H=float(problem.lam_H) * factor)
 
 
+def agreement(record: Record) -> dict[str, float]:
+    """How far the networks of a record are from their optima, at worst; and their number, `networks`.
+
+    singular_values: difference over the largest one; excess: objective over the minimum, minus 1; both against the
+    local optimum where networks of depth stay in one. nc1_ratio is NaN for regression.
+    """
+    along, worst, excess = swept(record), 0.0, 0.0
+    values = record.values[along].values.astype(float)
+    found = record["singular_values"].transpose(along, "seed", "direction").values
+    objective = record["value"].transpose(along, "seed").values
+    for value, strength, reached in zip(values, found, objective, strict=True):
+        problem = problem_of(record, float(value))
+        optima = [solve(problem)] + ([solve(problem, method="metastable")] if problem.p > 2 else [])
+        for s, L in zip(strength, reached, strict=True):
+            optimum = min(optima, key=lambda o, s=s: abs(o.singular_values[0] - s[0]))
+            worst = max(worst, np.abs(optimum.singular_values[: s.size] - s).max() / max(s[0], 1e-12))
+            excess = max(excess, L / optimum.value - 1)
+    nc1 = float(record["nc1_ratio"].max()) if "nc1_ratio" in record else float("nan")
+    counted = {"networks": float(objective.size), "nc1_ratio": nc1}
+    return counted | {"singular_values": float(worst), "excess": float(excess)}
+
+
 def _panel(ax: "Axes", record: Record) -> None:
     along = swept(record)
     values = record.values[along].values.astype(float)
