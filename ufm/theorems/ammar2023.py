@@ -119,7 +119,7 @@ THEOREMS = (
         problem=_collapsed,
         assumes=(_NC5,),
         measures={"neco": _centred_score},
-        confirms={"neco": ("SymPy, in rational numbers,", _exact_centred_score)},
+        confirms={"neco": ("SymPy in rational numbers", _exact_centred_score)},
         no_proof="It is refuted: o - mu_G has the part -mu_G, which may lie in the span of the centred class means.",
     ),
     Theorem(

@@ -158,7 +158,7 @@ THEOREMS = (
         basis="code",
         locator="released code, solve_HAF.py",
         measures={"grid_value": _grid_search},
-        confirms={"grid_value": ("the search by principal minors, to 30 digits,", _grid_by_minors)},
+        confirms={"grid_value": ("the search by principal minors to 30 digits", _grid_by_minors)},
         no_proof="It is refuted: the value is often below -1, where the grid ends, and else falls between its points.",
     ),
     _statement(

@@ -107,7 +107,7 @@ THEOREMS = (
         problem=class_features,
         assumes=(CLEAR_RANK,),
         measures={"excess_loss": _excess_printed},
-        confirms={"excess_loss": ("SymPy, in rational numbers,", _excess_exact)},
+        confirms={"excess_loss": ("SymPy in rational numbers", _excess_exact)},
         no_proof="It is refuted: with a covariance the classifier is N times too large.",
     ),
     Theorem(

@@ -100,7 +100,7 @@ THEOREMS = (
         problem=_across,
         assumes=(_ZERO,),
         measures={"within_share": _within_share},
-        confirms={"within_share": ("SymPy, in rational numbers,", _exact_share)},
+        confirms={"within_share": ("SymPy in rational numbers", _exact_share)},
         no_proof="It is refuted: the pseudo-inverse does not see spread outside the span of the class means.",
     ),
     Theorem(

@@ -129,7 +129,7 @@ THEOREMS = (
         problem=class_features,
         assumes=(CLEAR_RANK,),
         measures={"probe_loss": _one_hot_loss},
-        confirms={"probe_loss": ("SymPy, in rational numbers,", _exact_one_hot_loss)},
+        confirms={"probe_loss": ("SymPy in rational numbers", _exact_one_hot_loss)},
         no_proof="It is refuted: one-hot targets weigh large classes more than the index does.",
     ),
     Theorem(
