@@ -42,7 +42,7 @@ def admitted(problem: Problem, start: State) -> State:
         if least < 0:
             raise ProblemError("start.H", least, "NonNegative features start at or above zero; give maximum(H, 0).")
     elif isinstance(constraint, FixedClassifier):
-        W = device_array(array_namespace(start.H), constraint.W, start.H)
+        W = device_array(array_namespace(start.H), np.array(constraint.W), start.H)
         if tuple(start.W[0].shape) != tuple(W.shape):
             raise ProblemError("start.W", tuple(start.W[0].shape), f"this is its shape; the constraint has {W.shape}.")
         if float(array_namespace(W).max(abs(start.W[0] - W))) > roundoff(float(np.abs(constraint.W).max())):

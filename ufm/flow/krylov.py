@@ -117,10 +117,10 @@ class Linear:
             done = not H[j + 1, j] > 1e-12 * max(float(np.abs(H[: j + 1, j]).max()), 1e-300)
             if done or j + 1 == most or (j + 1 >= FIRST_CHECK and (j + 1 - FIRST_CHECK) % CHECK_EVERY == 0):
                 square = H[: j + 1, : j + 1]
-                left = 0.0 if done else length * H[j + 1, j] * h * abs(float(phi(h * square, 2)[1][-1]))
+                left = 0.0 if done else float(length * H[j + 1, j] * h * abs(phi(h * square, 2)[1][-1]))
                 if done or left <= allowed or j + 1 == most:
                     return Space(basis[: j + 1], square, length, h, left)
-            basis.append(w / H[j + 1, j])
+            basis.append(w / float(H[j + 1, j]))
         raise RuntimeError("a Krylov space ends at its largest size")
 
 
