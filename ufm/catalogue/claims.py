@@ -14,6 +14,7 @@ from ufm.problem import Problem, objective
 from ufm.record import Record
 from ufm.tolerance import tolerance
 
+_RESOLVED = 3e-5  # distances in the logits that a relative gap of 1e-9, second order in them, resolves
 _FAR = 1e3  # tolerances by which numbers that are said to differ must do so
 
 Oracle = Callable[[Problem], Record]  # a witness: the optimum, the flow, ...
@@ -219,12 +220,11 @@ class Approaches:
         for factor in self.factors:
             changed = {name: _multiplied(getattr(problem, name), factor) for name in self.in_fields}
             distances.append(float(np.max(np.abs(self.seen(oracle(problem.replace(**changed)), problem) - goal))))
-        floor = tolerance("optimum", self.observable).abs
-        inverses = [1 / max(distance, floor) for distance in distances]
+        inverses = [1 / max(distance, _RESOLVED) for distance in distances]
         steps = [after - before for before, after in itertools.pairwise(inverses)]
         worst = 0.0
         for i, (before, after) in enumerate(itertools.pairwise(steps)):
-            if distances[i + 2] > floor:  # at the floor nothing is left to fall
+            if distances[i + 2] > _RESOLVED:  # below it nothing is left to fall
                 worst = max(worst, self.share * before / after if min(before, after) > 0 else float("inf"))
         return Violation(worst, distances[-1], 0.0)
 

@@ -2,6 +2,7 @@
 
 import math
 from functools import cache
+from typing import Any
 
 import numpy as np
 from scipy.optimize import root_scalar
@@ -36,22 +37,28 @@ def simplex(problem: Problem, margin: float) -> Layers:
     return spectral_point(problem, margin * (np.eye(problem.K) - 1 / problem.K))
 
 
-def _log_slope(problem: Problem, margin: float) -> float:
+def _log_slope(K: int, p: int, weight: float, margin: Any) -> Any:
     """Log of what the fit gains over what the penalty costs, per unit of margin, at a deep-NC point."""
-    K, n, p = problem.K, float(problem.classes.counts[0]), problem.p
-    gain = -margin - math.log1p((K - 1) * math.exp(-margin))
-    return gain - math.log(problem.Lam) - math.log(n) / p - (2 / p - 1) * math.log(margin)
+    gain = -margin - np.log1p((K - 1) * np.exp(-margin))
+    return gain - math.log(weight) - (2 / p - 1) * np.log(margin)
+
+
+@cache
+def _largest_margin(K: int, p: int, weight: float) -> float:
+    """The largest root of the slope, where it falls; 0 where there is none. weight: Lam n^(1/p)."""
+    grid = np.geomspace(1e-3, 1e3, 600)
+    rising = np.flatnonzero(_log_slope(K, p, weight, grid) > 0)
+    if rising.size == 0:
+        return 0.0
+    last = int(rising[-1])
+    bracket = (float(grid[last]), float(grid[last + 1]))
+    return float(root_scalar(lambda a: float(_log_slope(K, p, weight, a)), bracket=bracket, xtol=1e-14).root)
 
 
 def best_margin(problem: Problem) -> float:
     """The margin of the deep-NC point that is a local minimum along its ray; 0 where there is none."""
-    grid = np.geomspace(1e-3, 1e3, 600)
-    signs = np.array([_log_slope(problem, float(margin)) > 0 for margin in grid])
-    if not signs.any():
-        return 0.0
-    last = int(np.flatnonzero(signs)[-1])
-    bracket = (float(grid[last]), float(grid[last + 1]))
-    return float(root_scalar(lambda margin: _log_slope(problem, margin), bracket=bracket, xtol=1e-14).root)
+    weight = problem.Lam * float(problem.classes.counts[0]) ** (1 / problem.p)
+    return _largest_margin(problem.K, problem.p, weight)
 
 
 def blocks(K: int) -> np.ndarray:
