@@ -6,6 +6,7 @@ Descents are discrete companions of the flow, not approximations of it: they are
 import importlib
 import pkgutil
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from ufm.errors import ProblemError
@@ -34,7 +35,12 @@ KINDS = ("chebyshev", "descent", "exponential", "library", "tableau")
 
 def available() -> list[str]:
     """Names of every integrator."""
-    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in KINDS)
+    return list(_names())
+
+
+@cache
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name not in KINDS))
 
 
 def descents() -> list[str]:
