@@ -199,6 +199,7 @@ def test_progress_is_told() -> None:
 def test_diverging_descent_says_so_and_keeps_what_it_has() -> None:
     flow = simulate(PROBLEM, 1, integrator="gradient_descent", lr=30.0, save=30)
     assert flow.status is Status.OVERSHOT
+    assert flow.steps > 0
     assert "lower lr" in str(flow.status)
     assert np.all(np.isfinite(flow.state.H))
     assert flow.path is not None

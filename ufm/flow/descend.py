@@ -87,7 +87,7 @@ def descend(
             else:
                 loop.step()
                 ended = last is not None and loop.k >= last
-                if ended or loop.k % LOOK_EVERY == 0:
+                if ended or loop.k % LOOK_EVERY == 0 or loop.k < LOOK_EVERY:  # steps too long go wrong at once
                     status = loop.look(last) or (loop.out_of_steps(Status.UNSETTLED) if ended else None)
                     if progress is not None:
                         progress(loop.report(last))
