@@ -19,7 +19,7 @@ _WHY = {
 
 
 def doctor(as_json: JsonFlag = False) -> None:
-    """Versions of what ufm uses, and whether a CUDA device answers.
+    """Versions of what ufm uses, whether a CUDA device answers, and from which size one is known to win.
 
     Example: ufm doctor
     """
@@ -34,12 +34,35 @@ def doctor(as_json: JsonFlag = False) -> None:
     except UfmError as error:
         device = f"backend='auto' is NumPy ({str(error).split(': ', 1)[1].split(';')[0]})"
     if as_json:
-        print_json({"ufm": ufm.__version__, "packages": found, "device": device})
+        print_json({"ufm": ufm.__version__, "packages": found, "device": device, "gpu_wins_from": _measured()})
         return
     rows = [[name, found[name] or "-", why] for name, why in _WHY.items()]
     out = console()
     out.print(table(f"ufm {ufm.__version__}", ["package", "version", "for"], rows, numeric_from=9))
     out.print(device, markup=False)
+    for name, size in _measured().items():
+        wins = "won nowhere" if size is None else f"won from {size} unknowns side by side"
+        out.print(
+            f"stacks of flows: {name} {wins} over NumPy (numerics/benchmarks/flow.py --device cupy)", markup=False
+        )
+    if not _measured():
+        out.print(
+            "stacks of flows: no GPU has been measured; with one, run numerics/benchmarks/flow.py --device cupy",
+            markup=False,
+        )
+
+
+def _measured() -> dict[str, int | None]:
+    """Unknowns in a stack of flows from which each device measured beats NumPy, None where it never did."""
+    import json
+
+    from ufm.errors import UfmError
+    from ufm.share import locate
+
+    try:
+        return json.loads(locate("numerics", "records", "devices.json").read_text())
+    except UfmError:
+        return {}
 
 
 def _version(name: str) -> str | None:
