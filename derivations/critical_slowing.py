@@ -91,7 +91,7 @@ def general() -> Derivation:
     for name, (_, first) in linear.items():
         proof.equal(f"invariant {name}", "It is tangent to the curve on which both vanish,", first.subs(on), 0)
     proof.lemma("reduction", "so up to order $s^2$ it is this curve.", lemma("centre_manifold"))
-    reduced = sp.series((ds / s).subs(on), s, 0, 2).removeO()
+    reduced = sp.factor(sp.series((ds / s).subs(on), s, 0, 2).removeO())
     law = 4 * rho * c / (N * speed)
     proof.equal("reduced flow", "On it $ds/dt = -\\kappa s^2 + O(s^3)$ with", reduced, -law * s)
     rate = 4 * rho * sp.sqrt(lam_W * lam_H) / (N * (lam_W + lam_H))

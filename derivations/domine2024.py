@@ -43,7 +43,8 @@ def riccati() -> Derivation:
     half = 1 / (2 * N)
     proof.identity(
         "rows of W",
-        "with $Q = [W; H']$ and $F = \\frac1N[[\\frac\\lambda2 I, Y], [Y', -\\frac\\lambda2 I]]$ the rows of $W$ in "
+        "with $Q = [W; H']$ and $F = \\frac1N[[\\frac{\\lambda}{2} I, Y], [Y', -\\frac{\\lambda}{2} "
+        "I]]$ the rows of $W$ in "
         "$FQ - QQ'Q/(2N)$ are $dW/dt$,",
         (dW, lam * half * W + Y * H.T / N - half * (W * W.T * W + W * H * H.T)),
     )

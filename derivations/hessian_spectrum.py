@@ -51,19 +51,20 @@ def _spectrum(proof: Proof) -> None:
     at = root * FLAT.T, root * FLAT
     step_W, step_M = dW * FLAT.T + D, FLAT * dH + G
     # second-order part along (step_W, step_M): 1/(2N)(||W dM + dW M||^2 + 2 tr((WM - Y)' dW dM)) + l/2 (...)
-    first = at[0] * step_M + step_W * at[1]
+    V, U = sp.MatrixSymbol("V", K, d), sp.MatrixSymbol("U", d, K)
+    first = at[0] * U + V * at[1]
     residual: Any = at[0] * at[1] - SIGMA * one
-    second = (
-        norm2(first) / (2 * N) + sp.Trace(residual.T * step_W * step_M) / N + l * (norm2(step_W) + norm2(step_M)) / 2
-    )
+    second = norm2(first) / (2 * N) + sp.Trace(residual.T * V * U) / N + l * (norm2(V) + norm2(U)) / 2
     proof.identity(
         "two parts",
-        "Along $dW\\,R' + D$ and $R\\,dH + G$, with $D$ and $G$ outside the span of $R$, the second-order part of the "
+        "Along $V = dW\\,R' + D$ and $U = R\\,dH + G$, with $D$ and $G$ outside the span of $R$, the "
+        "second-order part of the "
         "loss is",
         (
             second,
             (SIGMA - N * l) / (2 * N) * norm2(dW + dH) + l / 2 * norm2(dW - dH.T) + l / 2 * norm2(D - G.T),
         ),
+        where={V: step_W, U: step_M},
     )
     proof.section("Its eigenvalues")
     A, B, C, E = (sp.MatrixSymbol(name, K, K) for name in ("A", "B", "C", "E"))

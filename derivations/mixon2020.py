@@ -57,12 +57,15 @@ def linearised() -> Derivation:
         (-W.T * residual / N, rate * W.T * centre - W.T * W * M / N),
     )
     proof.given("centring", "As $1'1 = K$,", {ONES.T * ONES: K * sp.Identity(1)}, shown=False)
-    plus, minus = (W.T + M) * centre, (W.T - M) * centre
+    P = sp.MatrixSymbol("P", K, K)
+    plus, minus = (W.T + M) * P, (W.T - M) * P
     proof.identity(
         "centred parts",
-        "the centred $W' + M$ grows at the rate $\\sqrt n/N$, the centred $W' - M$ shrinks at it,",
-        ((rate * M * centre + rate * W.T * centre) * centre, rate * plus),
-        ((rate * M * centre - rate * W.T * centre) * centre, -rate * minus),
+        "with $P = I - \\mathbf{1}\\mathbf{1}'/K$ the centred $(W' + M)P$ grows at the rate $\\sqrt "
+        "n/N$, $(W' - M)P$ shrinks at it,",
+        ((rate * M * P + rate * W.T * P) * P, rate * plus),
+        ((rate * M * P - rate * W.T * P) * P, -rate * minus),
+        where={P: centre},
     )
     proof.identity(
         "means off centre",
@@ -77,12 +80,14 @@ def linearised() -> Derivation:
     proof.identity(
         "squares",
         "The squares split: with $S_+ = \\frac12\\lVert(W'+M)P\\rVert^2$, $S_- = \\frac12\\lVert(W'-M)P\\rVert^2$,",
-        (norm2(W.T * centre) + norm2(M * centre), norm2(plus) / 2 + norm2(minus) / 2),
+        (norm2(W.T * P) + norm2(M * P), norm2(plus) / 2 + norm2(minus) / 2),
+        where={P: centre},
     )
     proof.identity(
         "distance",
         "and the nearest point of the subspace is $(W'+M)P/2$ for both: what is left is $S_-$ and what stays.",
-        (norm2(W.T * centre - plus / 2) + norm2(M * centre - plus / 2), norm2(minus) / 2),
+        (norm2(W.T * P - plus / 2) + norm2(M * P - plus / 2), norm2(minus) / 2),
+        where={P: centre},
     )
     proof.equal(
         "at the start",

@@ -164,7 +164,7 @@ _POSITIVE = sp.Symbol("lambda_H", positive=True)
 def cor3_2() -> Derivation:
     """A strong tie is one short implicit step of the central path."""
     proof = Proof("Tied features are more collapsed", "$\\Sigma_W(H_0), \\Sigma_B(H_0) \\ne 0$, $\\beta$ large.")
-    slope, tied = sp.MatrixSymbol("N∇L", d, N), sp.MatrixSymbol("H_0", d, N)
+    slope, tied = sp.MatrixSymbol("NL'", d, N), sp.MatrixSymbol("H_0", d, N)
     vanishing = sp.MatrixSymbol("Z", d, N)
     proof.follows(
         "implicit step",
@@ -190,13 +190,13 @@ def thm4_1() -> Derivation:
     w, h = sp.symbols("p q", integer=True, positive=True)
     ww, wh, hh = sp.MatrixSymbol("H_ww", w, w), sp.MatrixSymbol("H_wh", w, h), sp.MatrixSymbol("H_hh", h, h)
     inverse = sp.MatrixSymbol("H_ww^{-1}", w, w)
-    in_w, in_h, tied = (sp.MatrixSymbol(f"δ{name}", size, 1) for name, size in (("w", w), ("h", h), ("h_0", h)))
+    in_w, in_h, tied = (sp.MatrixSymbol(f"d{name}", size, 1) for name, size in (("w", w), ("h", h), ("h_0", h)))
     first, second = sp.MatrixSymbol("Z_w", w, 1), sp.MatrixSymbol("Z_h", h, 1)
     proof.given("inverse", "Let", {inverse * ww: sp.Identity(w)})
     proof.follows(
         "response",
         "The gradient stays zero when $h_0$ moves: $H_{ww}\\delta w + H_{wh}\\delta h = 0$ and $H_{hw}\\delta w + "
-        "H_{hh}\\delta h = \\frac\\beta N\\delta h_0$, the penalty's own share. Therefore",
+        "H_{hh}\\delta h = \\frac{\\beta}{N}\\delta h_0$, the penalty's own share. Therefore",
         (hh - wh.T * inverse * wh) * in_h,
         beta / N * tied,
         {first: ww * in_w + wh * in_h, second: wh.T * in_w + hh * in_h - beta / N * tied},
@@ -225,12 +225,13 @@ def thm4_2_corrected() -> Derivation:
     proof.given("outside", "", {D * R: sp.ZeroMatrix(K, K)}, shown=False)
     proof.given("outside too", "", {R.T * G: sp.ZeroMatrix(K, K)}, shown=False)
     a, g = sp.sqrt(a2), sp.sqrt(g2)
-    step_W, step_H = dW * R.T + D, R * dH + G
+    in_W, in_H = sp.MatrixSymbol("V", K, d), sp.MatrixSymbol("U", d, K)
+    steps = {in_W: dW * R.T + D, in_H: R * dH + G}
     whole = (
-        norm2(g * step_W * R + a * R.T * step_H) / 2
-        - sp.sqrt(n) * c * sp.Trace(step_W * step_H)
-        + n * c / k * norm2(step_W) / 2
-        + c * k * norm2(step_H) / 2
+        norm2(g * in_W * R + a * R.T * in_H) / 2
+        - sp.sqrt(n) * c * sp.Trace(in_W * in_H)
+        + n * c / k * norm2(in_W) / 2
+        + c * k * norm2(in_H) / 2
     )
     back = {strength: 1 - c}
     kept = norm2(sp.sqrt(n / k) * dW + sp.sqrt(k / n) * sp.sqrt(n) * ((1 - c) * dH - c * dH.T)) / 2
@@ -240,6 +241,7 @@ def thm4_2_corrected() -> Derivation:
         "completed squares",
         "two squares, which the best $dW$ and $D$ bring to zero, and what is left for $dH$; nothing is left for $G$.",
         (whole.subs(back), kept + outside + left),
+        where=steps,
     )
     inside, out = sp.MatrixSymbol("X", K, N), sp.MatrixSymbol("O", d, N)
     proof.given("outside within", "", {R.T * out: sp.ZeroMatrix(K, N)}, shown=False)

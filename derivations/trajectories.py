@@ -88,8 +88,11 @@ def logistic_modes() -> Derivation:
     proof = Proof("Logistic modes", "Squared loss, no bias, equal weights $l$, an aligned balanced start.")
     slope = balanced_mode(proof)
     proof.section("Its solution")
-    proof.equal("equation", "The logistic curve satisfies it,", sp.diff(logistic, time), slope.subs(s, logistic))
-    proof.equal("start", "starts at $s(0)$,", logistic.subs(time, 0), s_0)
+    end = sp.Symbol("s_inf", real=True)
+    proof.define("limit", "With", end, s_inf)
+    curve = end / (1 + (end / s_0 - 1) * sp.exp(-2 * end * time / N))
+    proof.equal("equation", "the logistic curve satisfies it,", sp.diff(curve, time), 2 * curve * (end - curve) / N)
+    proof.equal("start", "starts at $s(0)$,", curve.subs(time, 0), s_0)
     algebraic = s_0 / (1 + 2 * s_0 * time / N)
     at_zero = slope.subs(sigma, N * l)
     proof.equal(
@@ -160,11 +163,17 @@ def within_class() -> Derivation:
     start_in, start_out = sp.symbols("w_in(0) w_out(0)", positive=True)
     within = start_in * sp.exp(-l * time) / sp.sqrt(1 + s_0 / s_inf * (sp.exp(2 * s_inf * time / N) - 1))
     without = start_out * sp.exp(-l * time)
+    end = sp.Symbol("s_inf", real=True)
+    proof.define("limit", "With", end, s_inf)
+    gained = 1 + s_0 / end * (sp.exp(2 * end * time / N) - 1)
+    curve = end / (1 + (end / s_0 - 1) * sp.exp(-2 * end * time / N))
     proof.equal(
         "inside in time",
-        "With the logistic $s(t)$ the first is solved by the formula stated:",
-        sp.diff(within, time) / within,
-        -(logistic / N + l),
+        "and the logistic $s(t)$, minus half the logarithm of $1 + (s(0)/s_\\infty)(e^{at} - 1)$ falls "
+        "at $s/N$, which makes "
+        "the first the formula stated:",
+        sp.diff(sp.log(gained) / 2, time),
+        curve / N,
     )
     proof.equal("start inside", "it starts right,", within.subs(time, 0), start_in)
     proof.equal("outside in time", "and so is the second.", sp.diff(without, time), -l * without)
@@ -207,34 +216,40 @@ F = sp.MatrixSymbol("F", q, q)
 def solved_riccati(proof: Proof) -> Any:
     """QQ' of dQ = FQ - QQ'Q/(2N), F symmetric: the formula satisfies its equation."""
     proof.section("The matrix Riccati equation")
-    Q = sp.MatrixSymbol("Q", q, d)
+    Q, dQ = sp.MatrixSymbol("Q", q, d), sp.MatrixSymbol("dQ", q, d)
+    G, M = sp.MatrixSymbol("E", q, q), sp.MatrixSymbol("M", d, d)  # short for E and INNER
     slope: Any = F * Q - Q * Q.T * Q / (2 * N)
-    proof.given("symmetric", "$F$ is symmetric and commutes with its exponential;", {E * F: F * E}, shown=False)
+    proof.given("symmetric", "$F$ is symmetric and commutes with its exponential;", {G * F: F * G}, shown=False)
     proof.identity(
         "equation of QQ'",
         "so $\\Phi = QQ'$ obeys $d\\Phi/dt = F\\Phi + \\Phi F' - \\Phi^2/N$.",
-        (slope * Q.T + Q * slope.T, F * (Q * Q.T) + (Q * Q.T) * F.T - (Q * Q.T) * (Q * Q.T) / N),
+        (dQ * Q.T + Q * dQ.T, F * (Q * Q.T) + (Q * Q.T) * F.T - (Q * Q.T) * (Q * Q.T) / N),
+        where={dQ: slope},
     )
-    answer = E * Q_0 * INNER * Q_0.T * E
+    answer = G * Q_0 * M * Q_0.T * G
+    shown = sp.MatrixSymbol("Phi", q, q)
     # dE = FE; the inner matrix is 1 + Q0'GQ0/N with dG = E^2, so its inverse moves by -(inverse)(Q0'E^2 Q0/N)(inverse)
     moved = (
-        F * E * Q_0 * INNER * Q_0.T * E
-        + E * Q_0 * INNER * Q_0.T * E * F
-        - E * Q_0 * (INNER * Q_0.T * E * E * Q_0 * INNER) * Q_0.T * E / N
+        F * G * Q_0 * M * Q_0.T * G
+        + G * Q_0 * M * Q_0.T * G * F
+        - G * Q_0 * (M * Q_0.T * G * G * Q_0 * M) * Q_0.T * G / N
     )
     proof.identity(
         "solution",
-        "The formula has the derivative asked for, as $d e^{Ft}/dt = F e^{Ft}$ and $dG/dt = e^{2Ft}$;",
-        (moved, F * answer + answer * F - answer * answer / N),
+        "With $E = e^{Ft}$ and $M = (I + Q_0'GQ_0/N)^{-1}$ the formula $\\Phi = EQ_0MQ_0'E$ has the "
+        "derivative asked for, as "
+        "$dE/dt = FE$ and $dG/dt = E^2$;",
+        (moved, F * shown + shown * F - shown * shown / N),
+        where={shown: answer},
     )
     proof.identity(
         "start",
         "and starts at $Q_0Q_0'$, where $e^{Ft} = I$ and $G = 0$.",
         (answer, Q_0 * Q_0.T),
-        where={E: sp.Identity(q), INNER: sp.Identity(d)},
+        where={G: sp.Identity(q), M: sp.Identity(d)},
     )
     unique(proof)
-    return answer
+    return answer.xreplace({G: E, M: INNER})
 
 
 def riccati() -> Derivation:
@@ -282,19 +297,24 @@ def unbalanced_mode() -> Derivation:
         sp.diff(strength, v) * dv,
         root * (sigma - strength) / N,
     )
-    solved = (v_0 * h + (2 * sigma - delta * v_0) * T) / (h + (delta + 2 * sigma * v_0) * T)
-    with_h: Any = {h: sp.sqrt(delta**2 + 4 * sigma**2)}
+    A, B = sp.symbols("A B", positive=True)
+    root_h = sp.sqrt(delta**2 + 4 * sigma**2)
+    above, below = v_0 * h + (2 * sigma - delta * v_0) * T, h + (delta + 2 * sigma * v_0) * T
+    proof.define("h", "With", h, root_h)
+    proof.define("numerator", "and $T = \\tanh(ht/(2N))$, so that $dT/dt = h(1 - T^2)/(2N)$, let", A, above)
+    proof.define("denominator", "and", B, below)
     proof.equal(
         "solution",
-        "With $T = \\tanh(ht/(2N))$, so $dT/dt = h(1 - T^2)/(2N)$, and $h^2 = \\delta^2 + 4\\sigma^2$, it is solved by",
-        (sp.diff(solved, T) * h * (1 - T**2) / (2 * N)).subs(with_h),
-        dv.subs(v, solved).subs(with_h),
+        "Then $v = A/B$ solves it: $B^2 dv/dt$ is",
+        (sp.diff(above, T) * B - A * sp.diff(below, T)) * h * (1 - T**2) / (2 * N),
+        (sigma * (B**2 - A**2) - delta * A * B) / N,
     )
+    solved = above / below
     proof.equal("start of v", "which starts at $v_0$;", solved.subs(T, 0), v_0)
     y = sp.Symbol("y", positive=True)
     proof.equal(
         "start",
-        "with $\\theta = \\log y$ and $v_0 = \\tanh(\\theta/2)$ that is $s(0) = \\frac\\delta2\\sinh\\theta$.",
+        "with $\\theta = \\log y$ and $v_0 = \\tanh(\\theta/2)$ that is $s(0) = \\frac{\\delta}{2}\\sinh\\theta$.",
         strength.subs(v, (y - 1) / (y + 1)),
         delta * (y - 1 / y) / 4,
     )
@@ -303,7 +323,7 @@ def unbalanced_mode() -> Derivation:
         T: sp.tanh(h * time / (2 * N)),
         v_0: sp.tanh(sp.asinh(2 * s_0 / delta) / 2),
     }
-    inserted = solved.subs(in_time, simultaneous=True).subs(with_h)
+    inserted = solved.subs(in_time, simultaneous=True).subs(h, root_h)
     return proof.conclude({"modes": strength.subs(v, inserted)})
 
 

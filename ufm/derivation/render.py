@@ -266,6 +266,8 @@ _WORDS = {
     r"\epsilon": "ε", r"\sum": "Σ", r"\prod": "Π", r"\Pi": "Π", r"\alpha": "α", r"\mu": "μ", r"\Lambda": "Λ",
     r"\log": "log", r"\ell": "ℓ", r"\hat Z": "Ẑ",
     r"\nabla": "∇", r"\infty": "∞", r"\ne": "≠", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥",
+    r"\Phi": "Φ", r"\eta": "η", r"\cdot": "·", r"\to": "→", r"\mapsto": "↦", r"\ll": "≪", r"\sinh": "sinh",
+    r"\tanh": "tanh", r"\int": "∫",
     r"\cdots": "…", r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
     r"\bar y": "ȳ", r"\bar h": "h̄", r"\bar H": "H̄", r"\bar Y": "Ȳ",
