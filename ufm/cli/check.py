@@ -152,7 +152,7 @@ def _print_report(screen: Any, report: "Report") -> None:
     for e in report.evidence:
         worst = f"at worst {e.worst.ratio:.2g} tolerances" if e.checked else "nothing checked"
         verdict = "agrees" if e.agrees else "DISAGREES"
-        screen.print(f"  {e.witness:<9} {verdict} on {e.checked} problems ({e.note}), {worst}:", markup=False)
+        screen.print(f"  {e.witness:<9} {verdict} on {e.asked} ({e.note}), {worst}:", markup=False)
         screen.print(f"            {e.claim} for {e.problem!r}", markup=False)
     if report.counterexample is not None:
         screen.print(f"  because   {report.counterexample.sentence()}", markup=False)

@@ -56,11 +56,18 @@ class Evidence:
         """Whether even the worst answer is within its tolerance; nothing checked is no agreement."""
         return self.checked > 0 and self.worst.ratio <= 1
 
+    @property
+    def asked(self) -> str:
+        """How often, in words: "64 problems"; a competitor descends several times on one."""
+        what = "descent" if self.witness == "competitor" else "problem"
+        return f"{self.checked} {what}{'' if self.checked == 1 else 's'}"
+
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form."""
         return {
             "witness": self.witness,
             "checked": self.checked,
+            "asked": self.asked,
             "worst_in_tolerances": self.worst.ratio,
             "found": self.worst.found,
             "claimed": self.worst.claimed,
@@ -190,7 +197,7 @@ class Report:
         lines.append(f"  proof: {'stands' if self.proof.stands else self.proof.reason}")
         for e in self.evidence:
             verdict = "agrees" if e.agrees else "DISAGREES"
-            lines.append(f"  {e.witness}: {verdict} on {e.checked} problems, at worst {e.worst.ratio:.2g} tolerances")
+            lines.append(f"  {e.witness}: {verdict} on {e.asked}, at worst {e.worst.ratio:.2g} tolerances")
         if self.counterexample is not None:
             lines.append(f"  counterexample: {self.counterexample.sentence()}")
         return "\n".join(lines)

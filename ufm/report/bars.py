@@ -11,7 +11,7 @@ _MINUS = "\N{MINUS SIGN}"
 
 
 def bars(evidence: list[dict[str, Any]]) -> str:
-    """One line a witness, from the left end of the axis to its worst violation; empty where nothing was checked."""
+    """One strip a witness: a tick for each answer where all were kept, and a dot at the worst; else empty."""
     checked = [e for e in evidence if e["checked"]]
     if not checked:
         return ""
@@ -47,7 +47,7 @@ def _axis(foot: float) -> str:
 
 def _bar(e: dict[str, Any], y: float) -> str:
     ratio = float(e["worst_in_tolerances"])
-    decade = _LOW if ratio <= 0 else _HIGH if not math.isfinite(ratio) else math.log10(ratio)
+    decade = _decade(ratio)
     x = _at(min(max(decade, _LOW), _HIGH))
     name = f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{escape(e["witness"])}</text>'
     line = f'<line class="stem" x1="{_LEFT}" y1="{y}" x2="{x}" y2="{y}"></line>'
@@ -55,7 +55,20 @@ def _bar(e: dict[str, Any], y: float) -> str:
         mark = f'<path d="M{x - 9} {y - 5}L{x} {y}L{x - 9} {y + 5}Z"></path>'
     else:
         mark = f'<circle cx="{x}" cy="{y}" r="4.5"></circle>'
-    return f'<g class="{"agrees" if e["agrees"] else "disagrees"}">{line}{mark}</g>{name}'
+    strip = _strip(e.get("ratios", []), y)
+    return f'<g class="{"agrees" if e["agrees"] else "disagrees"}">{line}{strip}{mark}</g>{name}'
+
+
+def _decade(ratio: float) -> float:
+    return _LOW if ratio <= 0 else math.inf if not math.isfinite(ratio) else math.log10(ratio)
+
+
+def _strip(ratios: list[Any], y: float) -> str:
+    """A tick for each answer; answers that would be drawn on the same spot are one."""
+    places = {round(_at(min(max(_decade(float(ratio)), _LOW), _HIGH)), 1) for ratio in ratios}
+    if not places:
+        return ""
+    return f'<path class="answers" d="{"".join(f"M{x:g} {y - 6:g}v12" for x in sorted(places))}"></path>'
 
 
 def _number(ratio: Any) -> str:

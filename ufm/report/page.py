@@ -210,11 +210,10 @@ def _witness(evidence: dict[str, Any], observables: dict[str, str]) -> str:
     if not evidence["checked"]:
         return f"<li><b>{escape(evidence['witness'])}</b>: nothing was checked. {inline(evidence['note'])}</li>"
     says = "agrees" if evidence["agrees"] else "<strong>disagrees</strong>"
-    problems = "1 problem" if evidence["checked"] == 1 else f"{evidence['checked']} problems"
     where = f' for <code class="problem">{escape(evidence["problem_in_words"])}</code>' if evidence["problem"] else ""
     return (
-        f"<li><b>{escape(evidence['witness'])}</b> {says} on {problems} ({inline(evidence['note'])}); at worst "
-        f"{_number(evidence['worst_in_tolerances'], 2)} tolerances: claimed {_number(evidence['claimed'], 6)}, found "
+        f"<li><b>{escape(evidence['witness'])}</b> {says} on {evidence['asked']} ({inline(evidence['note'])}); at "
+        f"worst {_number(evidence['worst_in_tolerances'], 2)} tolerances: claimed {_number(evidence['claimed'], 6)}, found "
         f"{_number(evidence['found'], 6)}, in {_named(evidence['claim'], observables)}{where}.</li>"
     )
 
