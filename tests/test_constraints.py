@@ -14,6 +14,7 @@ from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, Norm
 from ufm.errors import ProblemError
 from ufm.optimum import OptimumStatus, minority_collapse_threshold, solve
 from ufm.optimum.constrained.fixed_classifier import _dual_bound
+from ufm.optimum.constrained.near import _dual_bound as near_bound
 from ufm.problem import Problem, classes, gradient, objective, samples
 
 ONE_HOT = classes(encodings.one_hot(3), [5, 3, 2])
@@ -91,7 +92,6 @@ def test_features_near_given_ones_are_a_critical_point_that_descents_do_not_beat
     H0 = rng.standard_normal((4, 10))
     problem = Problem(ONE_HOT, lam_W=0.02, lam_H=0.01, lam_b=lam_b, constraint=Near(H0, 0.7))
     optimum = solve(problem)
-    assert optimum.status is OptimumStatus.BEST_KNOWN
     assert optimum.certificate.stationarity <= 1e-10
     assert optimum.lower_bound <= optimum.value
     W, H, b = optimum.W[0], optimum.H, optimum.b
@@ -109,6 +109,24 @@ def test_features_near_given_ones_are_a_critical_point_that_descents_do_not_beat
     for _ in range(5):
         end = minimize(fun, rng.standard_normal(55), jac=True, method="L-BFGS-B", options={"maxiter": 3000})
         assert end.fun >= optimum.value - 1e-9
+
+
+@pytest.mark.parametrize("seed", range(9))
+def test_features_near_given_ones_are_certified_where_the_residual_is_small(seed):
+    """||E||_op^2 <= lam_W (lam_H + beta/N) proves a critical point; elsewhere the dual still bounds it from below."""
+    rng = np.random.default_rng(seed)
+    near = Near(rng.standard_normal((4, 10)) * 10 ** rng.uniform(-1, 0.5), 10 ** rng.uniform(-2, 1.5))
+    lam_W, lam_b = 10 ** rng.uniform(-2.5, -0.5), LAM_B[seed % 3]
+    problem = Problem(ONE_HOT, lam_W=lam_W, lam_H=0.01, lam_b=lam_b, constraint=near)
+    optimum, Y = solve(problem), ONE_HOT.matrix()
+    E = (Y - optimum.W[0] @ optimum.H - optimum.b[:, None]) / 10
+    small = np.linalg.norm(E, 2) ** 2 <= lam_W * (0.01 + near.beta / 10)
+    assert optimum.status is (OptimumStatus.CERTIFIED if small else OptimumStatus.BEST_KNOWN)
+    for _ in range(20):  # any point bounds every other
+        W, H = rng.standard_normal((3, 4)) * 10 ** rng.uniform(-2, 0), near.H0 + rng.standard_normal((4, 10))
+        b = rng.standard_normal(3) * problem.has_bias
+        assert near_bound(problem, near, Y, W, H, b)[0] <= optimum.value + 1e-12
+        assert float(objective(problem, W, H, bias_of(problem, b))) >= optimum.lower_bound
 
 
 @pytest.mark.parametrize("lam_b", LAM_B)

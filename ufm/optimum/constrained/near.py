@@ -2,11 +2,19 @@
 
 h_i = (W'W + a I)^{-1} (W'(y_i - b) + beta h0_i) with a = N lam_H + beta (theory: section 7; tirer2023), so the samples
 enter through the second moments of (1, y, h0) only. Not convex in W: started at the unconstrained optimum turned
-towards H0, at the classifier that H0 asks for, and at random; bounded below by the unconstrained problem.
+towards H0, at the classifier that H0 asks for, and at random.
+
+Weak duality: with a = lam_H + beta/N and any m x N matrix E with ||E||_op^2 < a lam_W (and E 1 = 0 where lam_b = 0),
+
+    value >= tr E'Y - N/2 ||E||^2 - ||E 1||^2/(2 lam_b) + beta/(2N) ||H0||^2
+             - (beta/N)^2/2 tr H0 (a I - E'E/lam_W)^{-1} H0',
+
+the last term being the least of the penalties and -tr E'W H over W and H. At a critical point with the residual
+E = (Y - W H - b 1')/N the two sides are equal: one whose residual has no singular value above sqrt(a lam_W) is global.
 """
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 
 from ufm.constraints import Near
 from ufm.errors import ProblemError
@@ -17,12 +25,13 @@ from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, objective
 
 _RANDOM_STARTS = 6
+_TIGHT = 1e-10
 _POLISH = 4
 _LARGE = 400  # unknowns up to which a Hessian by differences is cheap
 
 
 def solve_near(problem: Problem) -> Optimum:
-    """The best critical point found; certified where it meets the bound: H0 is optimal (tirer2023: corollary 2.2)."""
+    """The best critical point found, certified where it meets a bound: a small residual, an optimal H0."""
     near = problem.constraint
     if not isinstance(near, Near):
         raise ProblemError("constraint", near, "this solver needs Near.")
@@ -34,7 +43,9 @@ def solve_near(problem: Problem) -> Optimum:
     W, b = _polish(data, W, b)
     H = _features(problem, near, Y, W, b)
     value = float(objective(problem, W, H, b if problem.has_bias else None))
-    tight = value - free.lower_bound <= 1e-11 * max(1.0, value)
+    bound, dual = _dual_bound(problem, near, Y, W, H, b)
+    bound = max(bound, free.lower_bound)
+    tight = value - bound <= _TIGHT * max(1.0, value)
     return optimum_at(
         problem,
         W,
@@ -43,8 +54,9 @@ def solve_near(problem: Problem) -> Optimum:
         status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
         method=f"features exact, {len(found)} descents of the classifier",
         value=value,
-        lower_bound=free.lower_bound,
+        lower_bound=bound,
         stationarity=slope_of(problem, W, H, b, "WHb"),
+        dual=dual,
         work=work,
     )
 
@@ -128,6 +140,35 @@ def _starts(problem: Problem, near: Near, free: Optimum, Y: np.ndarray) -> list[
     W = free.W[0] @ turn.T
     random = [size * rng.standard_normal(W.shape) / np.sqrt(W.size) for _ in range(_RANDOM_STARTS)]
     return [(start, free.b.copy()) for start in (W, asked, W + asked, *random)]
+
+
+def _dual_bound(
+    problem: Problem, near: Near, Y: np.ndarray, W: np.ndarray, H: np.ndarray, b: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The best dual value on the ray of this point's residual, and the dual matrix E (m x N)."""
+    N, lam_W, lam_b = problem.N, float(problem.lam_W[0]), float(problem.lam_b)
+    E = (Y - W @ H - b[:, None]) / N
+    if lam_b == 0:
+        E = E - E.mean(axis=1, keepdims=True)
+    if lam_W == 0:
+        return 0.0, np.zeros_like(E)
+    a, drag = float(problem.lam_H) + near.beta / N, near.beta / N
+    _, s, Vt = np.linalg.svd(E, full_matrices=False)
+    along, total = np.sum((near.H0 @ Vt.T) ** 2, axis=0), float(np.sum(near.H0**2))
+    linear, square = float(np.sum(E * Y)), N * float(np.sum(E**2))
+    if 0 < lam_b < np.inf:
+        square += float(np.sum(E.sum(axis=1) ** 2)) / lam_b
+    largest = float(np.sqrt(a * lam_W) / s[0]) if s[0] > 0 else np.inf
+
+    def value(scale: float) -> float:
+        response = np.sum(along / (a - (scale * s) ** 2 / lam_W)) + max(0.0, total - float(along.sum())) / a
+        return scale * linear - scale**2 * square / 2 + drag / 2 * total - drag**2 / 2 * float(response)
+
+    best = min(1.0, largest * (1 - 1e-9))
+    if best < 1:  # no critical point of the dual: look along the ray
+        found = minimize_scalar(lambda scale: -value(scale), bounds=(0.0, best), method="bounded")
+        best = float(found.x) if value(float(found.x)) > value(best) else best  # pyright: ignore[reportAttributeAccessIssue]
+    return value(best), best * E
 
 
 def _features(problem: Problem, near: Near, Y: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
