@@ -22,10 +22,11 @@ class Reduction:
     A: np.ndarray
     q: np.ndarray
     basis: np.ndarray
+    diagonal: np.ndarray | None = None  # of the basis, where that is all of it
 
     def features(self, H: np.ndarray) -> np.ndarray:
         """Reduced features (d x r) as class means (d x K) or samples (d x N)."""
-        return H @ self.basis
+        return H @ self.basis if self.diagonal is None else H * self.diagonal
 
 
 def reduce_problem(problem: Problem) -> Reduction:
@@ -34,8 +35,8 @@ def reduce_problem(problem: Problem) -> Reduction:
     root = np.sqrt(targets.multiplicity)
     if isinstance(targets, ClassTargets) and targets.m + 1 >= targets.K:
         A, basis = targets.codes * root, np.zeros((root.size, root.size))
-        basis.flat[:: root.size + 1] = 1 / root
-        return Reduction(A, root, basis)
+        basis.flat[:: root.size + 1] = diagonal = 1 / root
+        return Reduction(A, root, basis, diagonal)
     # Row space of [1; Y] with the weights of the columns: its first basis vector is the mean direction.
     rows = np.vstack([np.ones(root.size), targets.columns]) * root
     Q, R = np.linalg.qr(rows.T)

@@ -39,7 +39,8 @@ class Arrow:
         self.d = np.maximum.accumulate((d / self.unit + steps)[::-1])[::-1] - steps
         self._apart = (self.d[:, None] - self.d) * (self.d[:, None] + self.d)  # d_i^2 - d_j^2, without cancellation
         self._apart.flat[:: d.size + 1] = -1.0
-        self._upper = np.triu(np.ones((d.size, d.size)), 1)  # poles above root j, as 1 in column j
+        order = np.arange(d.size)
+        self._upper = (order[:, None] < order).astype(float)  # poles above root j, as 1 in column j
 
     def spectrum(self, w: np.ndarray) -> ArrowSpectrum:
         """The singular values and vectors at w."""

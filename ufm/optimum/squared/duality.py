@@ -41,7 +41,7 @@ def best_dual_value(problem: ShrinkageProblem, solution: ShrinkageSolution) -> t
         return bound, E
     correction = problem.lam_b * solution.b - solution.E @ problem.u
     lost = float(correction @ correction) / (2 * problem.lam_b)
-    if lost <= np.finfo(float).eps * abs(bound):
+    if lost <= _EPS * abs(bound):
         return bound, E
     corrected = dual_value(problem, solution.E + np.outer(correction, problem.u))
     return max((bound, E), corrected, key=lambda candidate: candidate[0])
@@ -69,6 +69,6 @@ def _norm(E: np.ndarray, threshold: float) -> float:
     excess = E @ E.T if E.shape[0] <= E.shape[1] else E.T @ E
     np.negative(excess, out=excess)
     excess.flat[:: excess.shape[0] + 1] += bound**2
-    if dpotrf(excess, overwrite_a=True)[1] == 0:
+    if dpotrf(excess.T, overwrite_a=True)[1] == 0:
         return bound
     return float(np.linalg.svd(E, compute_uv=False)[0])  # not feasible as it stands: its true norm says by how much

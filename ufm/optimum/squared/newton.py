@@ -20,6 +20,7 @@ SETTLED = 1e-10  # relative slope: b is then exact to about as much, and the gap
 CLOSED = 1e-14  # relative duality gap below which values cannot tell two points apart
 
 _TINY = float(np.finfo(float).tiny)
+_EPS = float(np.finfo(float).eps)
 
 
 def solve_newton(problem: ShrinkageProblem) -> tuple[ShrinkageSolution, int]:
@@ -69,7 +70,7 @@ class _Point:
         H = hessian(sigma, v, problem.threshold, outside)
         H.flat[:: sigma.size + 1] += problem.lam_b
         inside = U.T @ self.gradient
-        _, within, failed = dposv(H, inside, overwrite_a=True)
+        _, within, failed = dposv(H.T, inside)  # the transpose, H itself, is in LAPACK's order of entries
         step = U @ (np.linalg.solve(H, inside) if failed else within)
         if U.shape[1] < U.shape[0]:
             ratio = np.minimum(1.0, problem.threshold / np.maximum(sigma, _TINY))
@@ -88,7 +89,7 @@ def hessian(sigma: np.ndarray, v: np.ndarray, threshold: float, outside: float =
     sigma = sigma + _TINY
     clipped = np.minimum(sigma, threshold + _TINY)
     cross = (clipped[:, None] + clipped) / (sigma[:, None] + sigma)
-    same = np.zeros_like(cross)
+    same = np.zeros(cross.shape)
     same[k:, k:] = 1.0
     if 0 < k < sigma.size:  # low < threshold <= top: no division by zero
         low = sigma[k:]
@@ -115,7 +116,7 @@ def _line_search(point: _Point, step: np.ndarray) -> _Point | None:
         candidate = _Point(point.space, point.b + step)
         return candidate if candidate.slope <= point.slope / 2 else None
     descent, length = float(point.gradient @ step), 1.0
-    noise = 8 * np.finfo(float).eps * point.value
+    noise = 8 * _EPS * point.value
     for _ in range(MAX_HALVINGS):
         candidate = _Point(point.space, point.b + length * step)
         if candidate.value <= point.value + ARMIJO * length * descent:

@@ -11,6 +11,8 @@ import numpy as np
 
 from ufm.problem import Problem, Reduction
 
+_EPS = float(np.finfo(float).eps)
+
 
 @dataclass(frozen=True, eq=False)
 class ShrinkageProblem:
@@ -117,4 +119,4 @@ def mean_is_singular_direction(problem: ShrinkageProblem) -> bool:
     square = float(mean @ mean)
     size = math.sqrt(square * float(np.vdot(A, A)))  # the centred targets carry the round-off of A
     along = mean @ A - square * problem.u
-    return math.sqrt(along @ along) <= 4 * np.finfo(float).eps * math.sqrt(A.size) * size
+    return math.sqrt(along @ along) <= 4 * _EPS * math.sqrt(A.size) * size

@@ -98,13 +98,19 @@ class ArrowSpectra:
         U = self._left @ found.U
         V = self._right @ core[:-1]
         V += problem.u[:, None] * core[-1]
-        M = problem.A - b[:, None] * problem.u
-        size = float(np.linalg.norm(M))
-        if not np.linalg.norm((U * found.sigma) @ V.T - M) <= _EXACT * size:
+        if not self._given_back(b, U, found.sigma, V):
             return None
         E = (U * np.minimum(found.sigma, threshold)) @ V.T
         k = int(np.count_nonzero(found.sigma > threshold))
         return ShrinkageSolution(U[:, :k], found.sigma[:k] - threshold, V[:, :k], b, E)
+
+    def _given_back(self, b: np.ndarray, U: np.ndarray, sigma: np.ndarray, V: np.ndarray) -> bool:
+        """Whether U diag(sigma) V' is A - b u' to round-off, as four vectors in general position see it."""
+        A, u = self.problem.A, self.problem.u
+        probes = np.sin(np.outer(np.arange(1, u.size + 1) ** 2, (1.0, 2.0, 3.0, 5.0)))
+        expected = A @ probes - b[:, None] * (u @ probes)
+        missed = U @ (sigma[:, None] * (V.T @ probes)) - expected
+        return bool(np.linalg.norm(missed) <= _EXACT * float(sigma[0]) * np.linalg.norm(probes))
 
 
 def spectra(problem: ShrinkageProblem) -> DenseSpectra | ArrowSpectra:
@@ -119,7 +125,7 @@ def _thin_svd(B: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     tall = B.shape[0] >= B.shape[1]
     square, basis = np.linalg.eigh(B.T @ B if tall else B @ B.T)
     if square[0] >= _WELL_CONDITIONED * square[-1] > 0:
-        d, basis = np.sqrt(square[::-1]), basis[:, ::-1]
+        d, basis = np.sqrt(square[::-1]), np.ascontiguousarray(basis[:, ::-1])
         other = (B @ basis if tall else B.T @ basis) / d
         return (other, d, basis) if tall else (basis, d, other)
     U, d, Vt = np.linalg.svd(B, full_matrices=False)
