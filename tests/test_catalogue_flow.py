@@ -165,3 +165,36 @@ def test_a_statement_that_waits_for_records_says_so():
     report = check(waiting, samples=2)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.headline().endswith("inconclusive: needs recorded networks (campaign none)")
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.5, 3.0, np.inf])
+def test_the_least_eigenvalue_is_that_of_the_optimum(ratio):
+    """The blocks of the statement against the optimum's own Hessian, rotations left out, features collapsed."""
+    from ufm.optimum import solve
+    from ufm.optimum.curvature import curvature
+    from ufm.theorems.hessian_spectrum import eigenvalues
+
+    t, K, n = 0.3, 3, 2
+    l = t / (K * n**0.5)
+    targets = classes(encodings.one_hot(K), n)
+    problem = Problem(targets=targets, lam_W=l, lam_H=l, lam_b=ratio * t / (1 - t), width=K + 1)
+    optimum = solve(problem)
+    found = curvature(problem, optimum.W, optimum.H, optimum.b)
+    assert min(eigenvalues(problem)) == pytest.approx(found.least, rel=1e-8)
+
+
+def test_theorem_4_2_fails_by_hand_for_one_sample_a_class():
+    """c = 1/4, lam_W = lam_H: no features within a class, so the least is 10/(10 + 4 (1/4)(3/4)), not 1 - 1/10."""
+    found = check(CATALOGUE["tirer2023:thm4_2"], samples=2).counterexample
+    assert found is not None
+    assert found.found == pytest.approx(10 / 10.75, rel=1e-9)
+    assert found.claimed == pytest.approx(0.9, rel=1e-12)
+    assert found.independent == pytest.approx(found.found, rel=1e-7)
+
+
+def test_class_means_that_coincide_stay_together_on_the_central_path():
+    theorem = CATALOGUE["tirer2023:thm3_1_between"]
+    motion = first_motion(theorem, start="within")
+    between = path_oracle()(motion)["trace_between"].values
+    assert np.all(between < 1e-28)
+    assert not CATALOGUE["tirer2023:thm3_1_between_corrected"].watches(motion)
