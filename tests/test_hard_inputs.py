@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -131,3 +132,20 @@ def test_zero_weights_are_told_apart(lam_W, lam_H):
         )
         assert examine(soft).status is wanted
     assert examine(stated("margins", [5, 3, 2], lam_W, lam_H, math.inf)).status is wanted
+
+
+@pytest.mark.parametrize("make", [encodings.one_hot, encodings.one_vs_rest])
+@pytest.mark.parametrize("lam_b", [0.0, 0.1, math.inf])
+def test_a_million_classes_in_three_sizes_take_less_than_a_second(make, lam_b):
+    counts = np.repeat([3, 20, 100], [500_000, 250_000, 250_000])
+    started = time.process_time()
+    c = 3e-4 / math.sqrt(counts.sum())
+    optimum = solve(Problem(classes(make(10**6), counts), lam_W=c, lam_H=c, lam_b=lam_b), "groups")
+    assert time.process_time() - started < 1.0
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert optimum.certificate.relative_gap <= 1e-12
+
+
+def test_a_million_simplex_codes_are_refused_before_memory_is():
+    with pytest.raises(UfmError, match="K = 1000000: too many entries"):
+        encodings.simplex(10**6)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ufm.errors import ProblemError
 
-_LARGEST = 2**28  # entries of a table that is written out on demand: 2 GiB
+LARGEST = 2**28  # entries of a table that is written out on demand: 2 GiB
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +41,7 @@ class Encoding:
             raise ProblemError("table", None, "give the codes, or exchangeable = (alpha, beta) with their shape.")
         if getattr(self.shape[1], "free_symbols", None):
             raise ProblemError("K", self.shape[1], "this is a letter: ufm.derive reads it; for numbers, put one in.")
-        if self.shape[0] * self.shape[1] > _LARGEST:
+        if self.shape[0] * self.shape[1] > LARGEST:
             raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
         alpha, beta = self.exchangeable
         return alpha * np.eye(self.shape[1]) + beta

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ufm.encodings.encoding import Encoding, positive_integer
+from ufm.encodings.encoding import LARGEST, Encoding, positive_integer
+from ufm.errors import ProblemError
 
 
 def simplex(K: int) -> Encoding:
@@ -13,6 +14,8 @@ def simplex(K: int) -> Encoding:
     if not isinstance(K, int):  # a letter: the same codes up to a rotation, in K dimensions
         radius = (K / (K - 1)) ** _half()
         return Encoding("simplex", None, {"K": K}, (K, K), exchangeable=(radius, -radius / K))
+    if K * (K - 1) > LARGEST:
+        raise ProblemError("K", K, "too many entries to write out; one_hot and one_vs_rest hold any number of classes.")
     # Helmert rows: an orthonormal basis of the space orthogonal to the all-ones vector.
     helmert = np.zeros((K - 1, K))
     for j in range(1, K):
