@@ -347,3 +347,20 @@ def test_a_competitor_never_beats_a_certified_minimum():
         evidence = {e.witness: e for e in check(catalogue()[name], samples=4).evidence}
         assert evidence["competitor"].agrees
         assert evidence["competitor"].checked >= 8
+
+
+def test_simple_points_stay_in_the_declared_range():
+    domain = Domain(
+        {"w": LogReals(1e-3, 0.05), "b": LogReals(1e-3, 0.05, edges=(0.0,), small=(1.0, 0.0)), "K": Integers(5, 9)}
+    )
+    points = list(domain.small())
+    assert {point["w"] for point in points} == {0.007}
+    assert {point["b"] for point in points} == {0.0}
+    assert {point["K"] for point in points} == {5, 9}
+
+
+def test_a_file_that_cannot_be_run_is_named(tmp_path):
+    for text, says in (("THEOREMS = 3", "tuple of"), ("import no_such_module_here", "cannot be run: ModuleNotFound")):
+        (tmp_path / "bad.py").write_text(text)
+        with pytest.raises(UfmError, match=says):
+            find(str(tmp_path / "bad.py"))

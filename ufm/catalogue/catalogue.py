@@ -51,7 +51,10 @@ def _of_path(path: Path) -> dict[str, Theorem]:
     if not path.is_file() or spec is None or spec.loader is None:
         raise UfmError(f"{path}: no such file.")
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UfmError(f"{path} cannot be run: {type(error).__name__}: {error}.") from error
     return _of_module(module, path.stem)
 
 
@@ -59,5 +62,9 @@ def _of_module(module: ModuleType, file: str) -> dict[str, Theorem]:
     theorems = getattr(module, "THEOREMS", None)
     if theorems is None:
         raise UfmError(f"{module.__file__} defines no THEOREMS; give it a tuple of ufm.catalogue.Theorem.")
+    if not isinstance(theorems, tuple | list) or not all(isinstance(theorem, Theorem) for theorem in theorems):
+        raise UfmError(
+            f"{module.__file__}: THEOREMS is to be a tuple of ufm.catalogue.Theorem, such as (Theorem(...),)."
+        )
     placed = [replace(theorem, file=file) for theorem in theorems]
     return {theorem.id: theorem for theorem in placed}

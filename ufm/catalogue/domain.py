@@ -136,7 +136,17 @@ class Domain:
 
     def small(self) -> Iterator[Point]:
         """Points made of each coordinate's small values, simplest first: early values of every coordinate."""
-        choices = [(r.small or r.edges) for r in self.ranges.values()]
+        choices = [_simple(each) for each in self.ranges.values()]
         ranks = itertools.product(*(range(len(choice)) for choice in choices))
         for rank in sorted(ranks, key=lambda r: (sum(r), r)):
             yield {name: choice[i] for name, choice, i in zip(self.ranges, choices, rank, strict=True)}
+
+
+def _simple(coordinate: Range) -> tuple[Any, ...]:
+    """The small values that lie in the declared range; without any, its edges, or a number amid it."""
+    if isinstance(coordinate, Values):
+        return coordinate.values
+    inside = [x for x in coordinate.small if coordinate.low <= x <= coordinate.high or x in coordinate.edges]
+    if inside or isinstance(coordinate, Integers):
+        return tuple(inside) or coordinate.edges
+    return (float(f"{math.sqrt(coordinate.low * coordinate.high):.1g}"), *coordinate.edges)

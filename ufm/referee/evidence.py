@@ -69,13 +69,15 @@ def gather(
 
 def smallest_counterexample(theorem: Theorem, worst: Evidence, oracle: Oracle) -> Counterexample | None:
     """The first of the domain's small points that breaks a claim by far; else the worst one found."""
+    undefined: Counterexample | None = None
     for point in theorem.domain.small():
         problem = theorem.problem(point)
         if theorem.applies(problem) and (found := _broken(theorem, problem, oracle)) is not None:
-            return found
-    if isinstance(worst.problem, Problem):
-        return _broken(theorem, worst.problem, oracle)
-    return None
+            if math.isfinite(found.found):
+                return found
+            undefined = undefined or found  # an observable that does not exist there is the poorer counterexample
+    elsewhere = _broken(theorem, worst.problem, oracle) if isinstance(worst.problem, Problem) else None
+    return undefined or elsewhere if elsewhere is None or not math.isfinite(elsewhere.found) else elsewhere
 
 
 def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexample | None:

@@ -213,8 +213,8 @@ def _witness(evidence: dict[str, Any], observables: dict[str, str]) -> str:
     where = f' for <code class="problem">{escape(evidence["problem_in_words"])}</code>' if evidence["problem"] else ""
     return (
         f"<li><b>{escape(evidence['witness'])}</b> {says} on {evidence['asked']} ({inline(evidence['note'])}); at "
-        f"worst {_number(evidence['worst_in_tolerances'], 2)} tolerances: claimed {_number(evidence['claimed'], 6)}, found "
-        f"{_number(evidence['found'], 6)}, in {_named(evidence['claim'], observables)}{where}.</li>"
+        f"worst {_number(evidence['worst_in_tolerances'], 2)} tolerances: claimed {_number(evidence['claimed'], 6)}, "
+        f"found {_number(evidence['found'], 6)}, in {_named(evidence['claim'], observables)}{where}.</li>"
     )
 
 
