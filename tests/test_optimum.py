@@ -241,7 +241,7 @@ def test_residuals_are_computed_when_read_and_stay():
     counted = replace(read, stationarity=lambda: calls.append(1) or 0.5)
     assert (counted.stationarity, counted.stationarity, len(calls)) == (0.5, 0.5, 1)
     with pytest.raises(FrozenInstanceError):
-        counted.stationarity = 0.0
+        counted.stationarity = 0.0  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def test_methods_insist():
