@@ -70,7 +70,7 @@ def test_the_loss_survives_a_file(tmp_path):
         (lambda: Problem.from_dict({**problem_of(2, 1, 1, 1, 0.0).to_dict(), "loss": {"name": "mse"}}), "loss"),
         (
             lambda: Problem.from_dict({**problem_of(2, 1, 1, 1, 0.0).to_dict(), "loss": {"name": "rescaled_mse"}}),
-            "missing",
+            "loss.k = None: this field is required",
         ),
         (lambda: solve(problem_of(2, 1, 1, 1, 0.0), "newton"), "proximal gradient"),
         (lambda: solve(problem_of(2, [1, 2], 1, 1, 0.0), "closed form"), "equal sizes"),
