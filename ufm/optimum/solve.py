@@ -42,7 +42,8 @@ def solve(
     of `ufm.constraints`; any targets the loss allows, any class sizes and width, lam_b in [0, inf].
     method: "auto", or by name what must find it. Squared loss, p = 2: "closed form", "newton" (on the bias), "groups"
     (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search" (over a penalised
-    bias), "metastable" (the local optimum that keeps every direction). Cross-entropy, p = 2: "closed form", "newton",
+    bias), "branch and bound" (on it, up to five dimensions: a proof, given time), "metastable" (the local optimum that
+    keeps every direction). Cross-entropy, p = 2: "closed form", "newton",
     "cvxpy"; p >= 3: "search". Rescaled: "closed form", "proximal gradient", "cvxpy". A constraint: "auto" only.
     "cvxpy" is an independent solver for small problems, accurate to about 1e-8.
     over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
