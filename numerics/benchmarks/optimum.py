@@ -52,12 +52,30 @@ def cpu(run: Callable[[], Any], repeats: int) -> tuple[float, Any]:
     return statistics.median(times), result
 
 
+def in_turn(
+    ours: Callable[[], Any], other: Callable[[], Any], runs: int, repeats: int
+) -> tuple[float, Any, float, Any]:
+    """Median CPU seconds and last result of both, `runs` of ours before each of the other: under the same load."""
+    times, others, mine, theirs = [], [], None, None
+    for _ in range(repeats):
+        for _ in range(runs):
+            seconds, mine = cpu(ours, 1)
+            times.append(seconds)
+        seconds, theirs = cpu(other, 1)
+        others.append(seconds)
+    return statistics.median(times), mine, statistics.median(others), theirs
+
+
 def against(K: int, solver: str, goal: float, repeats: int) -> dict[str, Any]:
     """Our whole answer against cvxpy's, compile time included."""
     problem = imbalanced(K)
-    ours, optimum = cpu(lambda: solve(problem), 201 if K < 50 else 21)
     reduced = ShrinkageProblem.of(problem, reduce_roles(problem))
-    theirs, (_, value) = cpu(lambda: solve_cvxpy(reduced, solver, **ACCURACY[solver]), repeats)
+    ours, optimum, theirs, (_, value) = in_turn(
+        lambda: solve(problem),
+        lambda: solve_cvxpy(reduced, solver, **ACCURACY[solver]),
+        21 if K < 100 else 5,
+        repeats,
+    )
     if abs(value - optimum.value) > 1e-6:
         raise SystemExit(f"K = {K}: {solver} says {value}, we say {optimum.value}")
     note = f"relative gap {optimum.certificate.relative_gap:.0e}; {solver} differs by {abs(value - optimum.value):.0e}"
@@ -213,6 +231,7 @@ def main() -> None:
     """Run everything and write the table next to this file."""
     if os.environ.get("OMP_NUM_THREADS") != "1":
         raise SystemExit("set OMP_NUM_THREADS=1 and OPENBLAS_NUM_THREADS=1: the table is of one thread.")
+    load = f"{os.getloadavg()[0]:.1f}"
     solve(imbalanced(3))
     solve_cvxpy(ShrinkageProblem.of(imbalanced(3), reduce_roles(imbalanced(3))))  # imports are not timed
     solve(entropy(3))
@@ -239,7 +258,8 @@ def main() -> None:
 
 Median CPU seconds on one thread of a {platform.machine()} core; Python {platform.python_version()}, {versions}.
 One-hot classes of K different sizes from 10000 down to 1000, penalised bias (lam_b = 0.01), t_rel about 0.3. cvxpy's
-times include its compilation; its solvers were asked for 1e-9. Written by `numerics/benchmarks/optimum.py`.
+times include its compilation; its solvers were asked for 1e-9. Load average of the machine: {load} at the start,
+{os.getloadavg()[0]:.1f} at the end. Written by `numerics/benchmarks/optimum.py`.
 
 {chr(10).join(table)}
 
