@@ -346,7 +346,7 @@ def test_a_competitor_never_beats_a_certified_minimum():
     for name in ("tirer2022:two_layers", "liu2024:spectrum"):
         evidence = {e.witness: e for e in check(catalogue()[name], samples=4).evidence}
         assert evidence["competitor"].agrees
-        assert evidence["competitor"].checked >= 8
+        assert evidence["competitor"].checked >= 4
 
 
 def test_simple_points_stay_in_the_declared_range():

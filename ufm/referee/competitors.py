@@ -16,11 +16,11 @@ from ufm.problem.targets import ClassTargets
 from ufm.referee.report import Counterexample, Evidence, Progress
 from ufm.tolerance import tolerance
 
-_PROBLEMS = 2  # simple problems of the domain that are attacked
+_PROBLEMS = 1  # simple problems of the domain that are attacked; a descent costs more than a certified optimum
 _TRIED = 200  # simple points among which they are looked for
 _SIZE = 60  # entries of the targets up to which a descent is quick
 _FAR = 1e3
-_OPTIONS = {"maxiter": 300, "maxfun": 2000, "ftol": 1e-15, "gtol": 1e-10}
+_OPTIONS = {"maxiter": 200, "maxfun": 1000, "ftol": 1e-15, "gtol": 1e-10}
 
 Parts = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]  # layers (last first), features, bias
 
