@@ -231,6 +231,9 @@ PAPERS: dict[str, Any] = {
     "tirer2023": lambda F, W, H, b, lW, lH, lb, K, n: (F / n + lW * W + lH * H / n + lb * b) / (2 * K),
     "andriopoulos2024": lambda F, W, H, b, lW, lH, lb, K, n: (F + lH * H) / (2 * K * n) + (lW * W + lb * b) / 2,
     "dang2023": lambda F, W, H, b, lW, lH, lb, K, n: F / (2 * K * n) + (lW * W + lH * H + lb * b) / 2,
+    "zhu2021": lambda F, W, H, b, lW, lH, lb, K, n: F / (K * n) + (lW * W + lH * H + lb * b) / 2,
+    "dang2024": lambda F, W, H, b, lW, lH, lb, K, n: F / (K * n) + (lW * W + lH * H + lb * b) / 2,
+    "garrod2024": lambda F, W, H, b, lW, lH, lb, K, n: F / (K * n) + (lW * W + lH * H + lb * b) / 2,
     "hong2023": lambda F, W, H, b, lW, lH, lb, K, n: F / (K * n) + lW * W + lH * H + lb * b,
     "ufm": lambda F, W, H, b, lW, lH, lb, K, n: F / (2 * K * n) + (lW * W + lH * H + lb * b) / 2,
 }

@@ -261,6 +261,7 @@ def _pict(expr: Any) -> Any:
 
 
 _WORDS = {
+    r"\Delta": "Δ",
     r"\lambda": "λ", r"\tau": "τ", r"\rho": "ρ", r"\beta": "β", r"\delta": "δ", r"\Omega": "Ω",
     r"\kappa": "κ", r"\gamma": "γ", r"\sigma": "σ", r"\Sigma": "Σ", r"\theta": "θ", r"\varepsilon": "ε",
     r"\epsilon": "ε", r"\sum": "Σ", r"\prod": "Π", r"\Pi": "Π", r"\alpha": "α", r"\mu": "μ", r"\Lambda": "Λ",

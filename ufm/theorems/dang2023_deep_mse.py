@@ -198,6 +198,14 @@ _BALANCED = {
 }
 _STRONG = {**_BALANCED, "level": LogReals(1.001, 1e2, edges=(1.001, 1.2), small=(1.1, 2.0))}
 
+
+def _off_coexistence(problem: Problem) -> bool:
+    """Whether no class's b_k meets (M-1)^{(M-1)/M}/M to round-off: there zero and the root are equally low."""
+    return not np.isclose(strength(problem), coexistence(layers_of(problem)), rtol=1e-9, atol=0).any()
+
+
+_NO_TIE = Assumption(r"no class is where two minima tie, b_k = (M-1)^{(M-1)/M}/M", _off_coexistence)
+
 THEOREMS = (
     Theorem(
         name="released_code",
@@ -241,7 +249,7 @@ THEOREMS = (
             }
         ),
         problem=_unequal,
-        assumes=(SQUARED, ONE_HOT, NO_BIAS, WIDE),
+        assumes=(SQUARED, ONE_HOT, NO_BIAS, WIDE, _NO_TIE),
         scaling="dang2023",
     ),
     Theorem(
