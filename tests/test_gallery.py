@@ -1,9 +1,14 @@
 """The gallery: what stands in each figure is true, point by point; and every figure can be drawn again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ufm.figure import draw, specs
+from ufm.gallery.trials import agreement
+from ufm.record import load
+from ufm.share import locate
 
 QUICK = ("depth", "encodings", "imbalance", "seli", "sizes")
 
@@ -86,3 +91,21 @@ def test_a_free_bias_centres_every_encoding(figures):
 @pytest.mark.parametrize("name", sorted(set(specs()) - set(QUICK)))
 def test_every_other_figure_can_be_drawn_again(name):
     assert draw(name).axes or draw(name).subfigs
+
+
+RECORDS = [name for spec in specs().values() if spec.draw == "trials" for name in spec.records]
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_recorded_networks_meet_the_optimum_of_their_own_problem(name):
+    found = agreement(load(locate("numerics", "records") / name))
+    assert found["networks"] >= 8
+    assert found["singular_values"] < 0.01  # of the largest one
+    assert 0 <= found["excess"] < 0.02  # never below a certified minimum
+    assert not found["nc1_ratio"] > 0.01
+
+
+def test_a_record_that_is_off_is_seen():
+    record = load(locate("numerics", "records") / RECORDS[0])
+    wrong = replace(record, values=record.values.assign(singular_values=record["singular_values"] * 1.02))
+    assert agreement(wrong)["singular_values"] > 0.01

@@ -35,7 +35,7 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
             _panel(ax, load(locate("numerics", "records") / name))
             ax.set_title(f"{letter}   {_title(name)}", loc="left")
         for ax in axes[::columns]:
-            ax.set_ylabel(r"singular values of $WH$ / $\sqrt{N/K}$")
+            ax.set_ylabel(r"singular values$\,/\sqrt{N/m}$")
         for ax in axes[len(spec.records) :]:
             ax.set_visible(False)
         _legend(figure)
@@ -88,7 +88,7 @@ def _panel(ax: "Axes", record: Record) -> None:
     along = swept(record)
     values = record.values[along].values.astype(float)
     finite = values[np.isfinite(values)]
-    fine = np.geomspace(finite[0] / 1.15, finite[-1] * 1.15, 60)
+    fine = np.geomspace(finite[0] / 1.15, finite[-1] * 1.15, 120 if problem_of(record, finite[0]).p > 2 else 60)
     fine = fine if np.isfinite(values).all() else np.append(fine, np.inf)
     problems = [problem_of(record, float(value)) for value in fine]
     found = record["singular_values"].transpose("seed", along, "direction").values

@@ -26,6 +26,8 @@ def strengths(
     local: another optimum (fine x r), dashed, NaN where there is none. unit: what all are divided by. An infinite value
     of what is swept stands at the right edge, apart.
     """
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     colours = ladder_colours(theory.shape[1])
     apart = swept[-1] * 4 if np.isfinite(swept[-1]) else swept[np.isfinite(swept)][-1] * 6
     places = np.where(np.isfinite(swept), swept, apart)
@@ -40,6 +42,10 @@ def strengths(
         look: dict[str, Any] = {**network_style(0, "mnist5k"), "color": colour, "markersize": 3.4, "label": None}
         ax.errorbar(places, mean, yerr=spread, linestyle="none", markeredgecolor="black", markeredgewidth=0.4, **look)
     ax.set_xscale("log")
+    wide = places.max() / places.min() > 30
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     if not finite.all():
         ax.axvspan(apart / 2.2, apart * 2.2, color="0.94", linewidth=0)
         ax.set_xlim(fine[0] / 1.3, apart * 2.2)
