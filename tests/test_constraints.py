@@ -21,6 +21,61 @@ ONE_HOT = classes(encodings.one_hot(3), [5, 3, 2])
 LAM_B = [0.0, 0.2, math.inf]
 
 
+FRAME = encodings.simplex(3).codes.T @ np.random.default_rng(1).standard_normal((2, 2))
+
+
+# The referee
+
+
+def refereed(constraint, loss, lam_b=math.inf, targets=ONE_HOT, weights=(0.1, 0.02)):
+    return Problem(targets, lam_W=weights[0], lam_H=weights[1], lam_b=lam_b, loss=loss, constraint=constraint)
+
+
+REFEREED = {
+    **{
+        f"fixed classifier {loss} {lam_b}": refereed(FixedClassifier(FRAME), loss, lam_b)
+        for loss in ("mse", "cross_entropy")
+        for lam_b in LAM_B
+    },
+    **{f"near {lam_b}": refereed(Near(np.sin(np.arange(40.0)).reshape(4, 10), 6.0), "mse", lam_b) for lam_b in LAM_B},
+    **{
+        f"non-negative {loss} {lam_b}": refereed(NonNegative(), loss, lam_b)
+        for loss in ("mse", "cross_entropy")
+        for lam_b in LAM_B
+    },
+    "norm budget": refereed(NormBudget(1.0, 2.0), "cross_entropy", weights=(0, 0)),
+    "hard margin": refereed(HardMargin(), "cross_entropy", weights=(1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", REFEREED)
+def test_cvxpy_agrees_under_every_constraint(name):
+    pytest.importorskip("cvxpy")
+    problem = REFEREED[name]
+    ours, theirs = solve(problem), solve(problem, method="cvxpy")
+    assert ours.status is OptimumStatus.CERTIFIED
+    assert theirs.status in (OptimumStatus.CERTIFIED, OptimumStatus.OPEN_GAP)
+    assert theirs.method.startswith("cvxpy")
+    assert theirs.value == pytest.approx(ours.value, abs=1e-7)
+    assert theirs.value >= ours.value - 1e-9  # a point of the problem, valued anew ...
+    assert theirs.lower_bound <= ours.value + 1e-9  # ... and a bound from its own dual
+    assert theirs.gap <= 2e-5  # first order in the error of its logits
+    if not isinstance(problem.constraint, NormBudget | HardMargin):
+        at_it = objective(problem, theirs.W[0], theirs.H, bias_of(problem, theirs.b))
+        assert float(at_it) == pytest.approx(theirs.value, rel=1e-12)
+
+
+def test_cvxpy_refuses_what_no_convex_program_states():
+    pytest.importorskip("cvxpy")
+    near = Near(np.random.default_rng(3).standard_normal((4, 10)), 0.7)
+    with pytest.raises(ProblemError, match=r"method = 'cvxpy': Near is convex only where .* constraint.beta = 0.7"):
+        solve(refereed(near, "mse", weights=(0.02, 0.01)), method="cvxpy")
+    with pytest.raises(ProblemError, match=r"lam_W = .* needs lam_W > 0"):
+        solve(refereed(near, "mse", weights=(0, 0.01)), method="cvxpy")
+    with pytest.raises(ProblemError, match="width = 2: the program of cvxpy is convex for width >= 3"):
+        solve(refereed(NonNegative(), "mse").replace(width=2), method="cvxpy")
+
+
 def bias_of(problem: Problem, b: Any) -> Any:
     return b if problem.has_bias else None
 
@@ -52,24 +107,6 @@ def test_a_fixed_classifier_is_certified(seed):
         b = optimum.b + size * rng.standard_normal(m) * problem.has_bias
         assert float(objective(problem, optimum.W[0], H, bias_of(problem, b))) >= optimum.value
         assert _dual_bound(problem, optimum.W[0], H, b)[0] <= optimum.value + 1e-12 * max(1, optimum.value)
-
-
-@pytest.mark.parametrize("lam_b", LAM_B)
-@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-def test_cvxpy_agrees_on_a_fixed_classifier(loss, lam_b):
-    cp = pytest.importorskip("cvxpy")
-    W = encodings.simplex(3).codes.T @ np.random.default_rng(1).standard_normal((2, 2))
-    problem = Problem(ONE_HOT, lam_W=0.1, lam_H=0.02, lam_b=lam_b, loss=loss, constraint=FixedClassifier(W))
-    H, b = cp.Variable((2, 3)), cp.Variable(3)
-    terms, n = [problem.lam_W[0] / 2 * float(np.sum(W**2))], [5, 3, 2]
-    for k in range(3):
-        z = W @ H[:, k] + b
-        fit = cp.sum_squares(z - np.eye(3)[k]) / 2 if loss == "mse" else cp.log_sum_exp(z) - z[k]
-        terms.append(n[k] * (fit / 10 + problem.lam_H / 2 * cp.sum_squares(H[:, k])))
-    bound = [b == 0] if lam_b == math.inf else []
-    penalty = 0 if lam_b == math.inf else lam_b / 2 * cp.sum_squares(b)
-    theirs = cp.Problem(cp.Minimize(sum(terms) + penalty), bound).solve(solver="CLARABEL")
-    assert solve(problem).value == pytest.approx(theirs, abs=1e-7)
 
 
 def test_a_fixed_classifier_without_feature_penalty():
@@ -180,25 +217,15 @@ def test_non_negative_features_are_certified_where_the_width_is_free(loss, seed)
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
 def test_cvxpy_agrees_on_non_negative_features(loss, seed):
     """The doubly non-negative relaxation in a matrix of m + K rows: exact up to four columns, a bound beyond."""
-    cp = pytest.importorskip("cvxpy")
+    pytest.importorskip("cvxpy")
     problem = non_negative(seed, loss, largest=4 if seed < 30 else 7)
-    T, (m, K) = problem.targets.columns, problem.targets.columns.shape
-    share = problem.targets.multiplicity / problem.N
-    t = math.sqrt(float(problem.lam_W[0]) * float(problem.lam_H) * problem.N)
-    P, b = cp.Variable((m + K, m + K), PSD=True), cp.Variable(m)
-    Z = P[:m, m:] @ np.diag(1 / np.sqrt(share)) + cp.reshape(b, (m, 1), order="C") @ np.ones((1, K))
-    if loss == "mse":
-        fit = cp.sum_squares((Z - T) @ np.diag(np.sqrt(share))) / 2
-    else:
-        fit = sum(share[k] * (T[:, k].sum() * cp.log_sum_exp(Z[:, k]) - T[:, k] @ Z[:, k]) for k in range(K))
-    bias = problem.lam_b / 2 * cp.sum_squares(b) if 0 < problem.lam_b < math.inf else 0
-    held = [P[m:, m:] >= 0, *([b == 0] if problem.lam_b == math.inf else [])]
-    stated = cp.Problem(cp.Minimize(fit + t / 2 * cp.trace(P) + bias), held)
-    theirs = float(stated.solve(solver="CLARABEL"))
-    ours = solve(problem)
-    assert theirs <= ours.value + 1e-6 * max(1, ours.value)
-    if K <= 4:
-        assert ours.value == pytest.approx(theirs, abs=2e-5 * max(1, ours.value))
+    ours, theirs = solve(problem), solve(problem, method="cvxpy")
+    scale = max(1, ours.value)
+    assert theirs.lower_bound <= ours.value + 1e-6 * scale
+    assert ours.value <= theirs.value + 1e-9 * scale  # theirs is a feasible point
+    if problem.targets.columns.shape[1] <= 4:
+        assert theirs.lower_bound == pytest.approx(ours.value, abs=2e-5 * scale)
+        assert theirs.value == pytest.approx(ours.value, abs=2e-5 * scale)
 
 
 @settings(max_examples=40, deadline=None)
@@ -274,8 +301,8 @@ def test_samples_take_non_negative_features_too():
 @pytest.mark.parametrize("counts", [[5, 3, 2], [200, 200, 1, 1]])
 def test_norm_budgets_are_certified_and_agree_with_the_relaxation(counts):
     """fang2021's program in a positive semidefinite matrix of twice the size."""
-    cp = pytest.importorskip("cvxpy")
-    K, N, budget = len(counts), sum(counts), NormBudget(1.0, 2.0)
+    pytest.importorskip("cvxpy")
+    K, budget = len(counts), NormBudget(1.0, 2.0)
     problem = Problem(classes(encodings.one_hot(K), counts), lam_W=0, lam_H=0, loss="cross_entropy", constraint=budget)
     optimum = solve(problem)
     assert optimum.status is OptimumStatus.CERTIFIED
@@ -283,12 +310,7 @@ def test_norm_budgets_are_certified_and_agree_with_the_relaxation(counts):
     assert np.sum(optimum.W[0] ** 2) / K == pytest.approx(1.0, rel=1e-10)
     assert np.sum(optimum.H**2) / K == pytest.approx(2.0, rel=1e-10)
     assert float(objective(problem, optimum.W[0], optimum.H)) == pytest.approx(optimum.value, rel=1e-10)
-    X = cp.Variable((2 * K, 2 * K), PSD=True)
-    Z = X[:K, K:]
-    fit = sum(counts[k] / N * (cp.log_sum_exp(Z[:, k]) - Z[k, k]) for k in range(K))
-    held = [cp.trace(X[:K, :K]) <= K * 1.0, cp.trace(X[K:, K:]) <= K * 2.0]
-    theirs = cp.Problem(cp.Minimize(fit), held).solve(solver="CLARABEL")
-    assert optimum.value == pytest.approx(theirs, abs=1e-6)
+    assert optimum.value == pytest.approx(solve(problem, method="cvxpy").value, abs=1e-6)
 
 
 def layer_peeled(ratio, majority, minority, budget, unit=10**5):
@@ -323,23 +345,18 @@ def test_the_curve_of_fang2021_and_its_threshold():
 
     Their grid is R = 10^(0, 0.1, ..): the cosine reaches 1 between 10^1 and 10^1.1, at 12.19245.
     """
-    cp = pytest.importorskip("cvxpy")
-    budget, K = NormBudget(E_W=1.0, E_H=5.0), 10
+    pytest.importorskip("cvxpy")
+    budget = NormBudget(E_W=1.0, E_H=5.0)
     R = minority_collapse_threshold(5, 5, 1.0, 5.0)
     assert pytest.approx(12.19245, abs=1e-5) == R
     assert 10**1.0 < R < 10**1.1
     for exponent in (0.0, 0.3, 0.7, 1.0, 1.1, 1.6):
         ratio = 10**exponent
-        ours = solve(layer_peeled(ratio, 5, 5, budget))
-        X = cp.Variable((2 * K, 2 * K), PSD=True)
-        weight = np.array([1.0] * 5 + [1 / ratio] * 5)  # theirs: 1 for a majority class, 1/R for a minority one
-        Z = X[K:, :K]  # W H: the first K rows are features
-        fit = sum(weight[k] * (cp.log_sum_exp(Z[:, k]) - Z[k, k]) for k in range(K))
-        held = [cp.trace(X[:K, :K]) <= K * budget.E_H, cp.trace(X[K:, K:]) <= K * budget.E_W]
-        theirs = float(cp.Problem(cp.Minimize(fit), held).solve(solver="CLARABEL")) / float(weight.sum())
-        assert ours.value == pytest.approx(theirs, abs=1e-5)
+        problem = layer_peeled(ratio, 5, 5, budget)
+        ours, theirs = solve(problem), solve(problem, method="cvxpy")
+        assert ours.value == pytest.approx(theirs.value, abs=1e-5)
         cosine = minority_cosine(ours.W[0] @ ours.W[0].T, 5)
-        assert cosine == pytest.approx(minority_cosine(X.value[K:, K:], 5), abs=2e-3)
+        assert cosine == pytest.approx(minority_cosine(theirs.W[0] @ theirs.W[0].T, 5), abs=2e-3)
         assert (cosine > 1 - 1e-9) == (ratio > R)
 
 
@@ -366,17 +383,14 @@ def test_unit_margins_are_certified_for_all_sizes(seed):
 
 @pytest.mark.parametrize("counts", [[5, 3, 2], [1000, 1000, 1, 1], [1, 1, 1]])
 def test_cvxpy_agrees_on_margins(counts):
-    cp = pytest.importorskip("cvxpy")
+    pytest.importorskip("cvxpy")
     K = len(counts)
     problem = Problem(
         classes(encodings.one_hot(K), counts), lam_W=1, lam_H=1, loss="cross_entropy", constraint=HardMargin()
     )
     optimum = solve(problem)
     assert optimum.status is OptimumStatus.CERTIFIED
-    Z = cp.Variable((K, K))
-    held = [Z[k, k] - Z[j, k] >= 1 for k in range(K) for j in range(K) if j != k]
-    theirs = cp.Problem(cp.Minimize(cp.normNuc(Z @ np.diag(np.sqrt(counts)))), held).solve(solver="CLARABEL")
-    assert optimum.value == pytest.approx(theirs, rel=1e-6)
+    assert optimum.value == pytest.approx(solve(problem, method="cvxpy").value, rel=1e-6)
 
 
 def step(R, rho, K=4, smallest=50):
@@ -506,7 +520,10 @@ def test_errors_in_a_word_name_the_field_and_the_fix(make, words):
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=HardMargin()), "cross_entropy"),
         (lambda: Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NonNegative()), "one layer"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=cast(Any, "relu")), "ufm.constraints"),
-        (lambda: solve(Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=NonNegative()), "newton"), "one solver"),
+        (
+            lambda: solve(Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=NonNegative()), "newton"),
+            "choose one of auto, cvxpy",
+        ),
     ],
 )
 def test_errors_name_the_field_and_the_fix(make, words):

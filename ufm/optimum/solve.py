@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
+from ufm.optimum.constrained.solve import METHODS as CONSTRAINED
 from ufm.optimum.constrained.solve import solve_constrained
 from ufm.optimum.deep.solve import METHODS as DEEP
 from ufm.optimum.deep.solve import solve_deep
@@ -44,8 +45,9 @@ def solve(
     (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search" (over a penalised
     bias), "branch and bound" (on it, up to five dimensions: a proof, given time), "metastable" (the local optimum that
     keeps every direction). Cross-entropy, p = 2: "closed form", "newton",
-    "cvxpy"; p >= 3: "search". Rescaled: "closed form", "proximal gradient", "cvxpy". A constraint: "auto" only.
-    "cvxpy" is an independent solver for small problems, accurate to about 1e-8.
+    "cvxpy"; p >= 3: "search". Rescaled: "closed form", "proximal gradient", "cvxpy". A constraint: "auto",
+    "cvxpy". "cvxpy" is an independent solver for small convex problems, accurate to about 1e-8; what it finds is valued
+    and bounded anew, so that an open gap shows its own error.
     over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
     the squared loss at p = 2 in one batch. With several layers lam_W is not swept.
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply, and lists those
@@ -55,9 +57,7 @@ def solve(
         raise ProblemError("problem", problem, "its weights hold free symbols; substitute numbers first.")
     methods, engine = _engine(problem)
     if method not in methods:
-        only = "a constrained problem has one solver; leave method='auto'."
-        listed = f"for this problem choose one of {', '.join(methods)}."
-        raise ProblemError("method", method, listed if problem.constraint is None else only)
+        raise ProblemError("method", method, f"for this problem choose one of {', '.join(methods)}.")
     if over is None:
         return solve_groups(problem) if method == "groups" else engine(problem, method)
     if method == "groups":
@@ -71,7 +71,7 @@ def solve(
 def _engine(problem: Problem) -> tuple[tuple[str, ...], Callable[[Problem, str], Optimum]]:
     """The methods that apply to a problem, and the solver that knows them."""
     if problem.constraint is not None:
-        return ("auto",), solve_constrained
+        return CONSTRAINED, solve_constrained
     if problem.loss == "mse":
         return (SQUARED, solve_squared) if problem.p == 2 else (DEEP, solve_deep)
     if problem.loss == "cross_entropy":

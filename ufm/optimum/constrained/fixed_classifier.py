@@ -10,6 +10,7 @@ import numpy as np
 
 from ufm.constraints import FixedClassifier
 from ufm.errors import ProblemError
+from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at, slope_of
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.status import OptimumStatus
@@ -18,7 +19,7 @@ from ufm.problem import Problem, objective
 _MAX_STEPS = 100
 
 
-def solve_fixed_classifier(problem: Problem) -> Optimum:
+def solve_fixed_classifier(problem: Problem, method: str = "auto") -> Optimum:
     """The global minimum over H and b, certified by its dual."""
     constraint = problem.constraint
     if not isinstance(constraint, FixedClassifier):
@@ -26,14 +27,14 @@ def solve_fixed_classifier(problem: Problem) -> Optimum:
     W = constraint.W
     if problem.loss not in ("mse", "cross_entropy"):
         raise ProblemError("loss", problem.loss, "a fixed classifier is solved for 'mse' and 'cross_entropy'.")
-    if problem.loss == "mse":
-        H, b = _ridge(problem, W)
-        steps, method = 1, "closed form"
+    if problem.loss == "cross_entropy" and float(problem.lam_H) == 0:
+        raise ProblemError("lam_H", problem.lam_H, "the cross-entropy needs lam_H > 0 to have a minimiser.")
+    if method == "cvxpy":
+        H, b, steps, found_by = *referee.fixed_classifier(problem, W), 1, "cvxpy"
+    elif problem.loss == "mse":
+        H, b, steps, found_by = *_ridge(problem, W), 1, "closed form"
     else:
-        if float(problem.lam_H) == 0:
-            raise ProblemError("lam_H", problem.lam_H, "the cross-entropy needs lam_H > 0 to have a minimiser.")
-        H, b, steps = _newton(problem, W)
-        method = "newton"
+        H, b, steps, found_by = *_newton(problem, W), "newton"
     value = float(objective(problem, W, H, b if problem.has_bias else None))
     bound, e = _dual_bound(problem, W, H, b)
     closed_gap = value - bound <= 1e-9 * max(1.0, abs(value))
@@ -42,8 +43,8 @@ def solve_fixed_classifier(problem: Problem) -> Optimum:
         W,
         H,
         b,
-        status=OptimumStatus.CERTIFIED if closed_gap else OptimumStatus.BEST_KNOWN,
-        method=method,
+        status=OptimumStatus.CERTIFIED if closed_gap else OptimumStatus.OPEN_GAP,
+        method=found_by,
         value=value,
         lower_bound=bound,
         stationarity=slope_of(problem, W, H, b, "Hb"),
@@ -129,15 +130,26 @@ def _dual_bound(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -
     if problem.loss == "mse":
         fit = -np.sum(n * (e * T)) - np.sum(n * e**2) / 2
     else:
-        p, mass = e + T, T.sum(axis=0)
-        if np.any(p < 0):
-            return -math.inf, e
+        e, mass = _towards_the_mean(e, T, n), T.sum(axis=0)
+        p, mean = np.maximum(e + T, 0.0), e @ n
         share = np.divide(p, mass, out=np.ones_like(p), where=(p > 0) & (mass > 0))
         fit = -np.sum(n * p * np.log(share))
     ridge = np.sum(n * (W.T @ e) ** 2) / (2 * N * lam_H) if lam_H > 0 else 0.0
     shift = mean @ mean / (2 * lam_b) if 0 < lam_b < math.inf else 0.0
     penalty = float(problem.lam_W[0]) / 2 * float(np.sum(W**2))
     return float(penalty + fit - ridge - shift), e
+
+
+def _towards_the_mean(e: np.ndarray, T: np.ndarray, n: np.ndarray) -> np.ndarray:
+    """e, mixed with the mean target in every column (e'1 = 0 and e n stay zero) as far as e + T >= 0 asks for."""
+    mass = T.sum(axis=0)
+    middle = np.outer(T @ n, mass) / float(mass @ n)
+    p = e + T
+    below = p < 0
+    if not np.any(below):
+        return e
+    share = float(np.max(-p[below] / np.maximum(middle[below] - p[below], np.finfo(float).tiny)))
+    return (1 - share) * e + share * (middle - T)
 
 
 def _softmax(Z: np.ndarray) -> np.ndarray:

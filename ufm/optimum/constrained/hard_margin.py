@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ufm.errors import ProblemError
+from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.squared.symmetry import find_groups
@@ -17,7 +18,7 @@ from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
 
-def solve_hard_margin(problem: Problem) -> Optimum:
+def solve_hard_margin(problem: Problem, method: str = "auto") -> Optimum:
     """The simplex-encoded labels and their factors, certified by the dual (W and H balanced, d >= K - 1).
 
     With a zero weight any margins cost nothing in the infimum, 0, which is attained where both weights are zero; the
@@ -30,7 +31,8 @@ def solve_hard_margin(problem: Problem) -> Optimum:
     width = problem.width if problem.width is not None else K
     if width < K - 1:
         raise ProblemError("width", width, f"margins between {K} classes are solved for width >= {K - 1}.")
-    U, s, Vt = (part for part in np.linalg.svd((np.eye(K) - 1 / K) * root))
+    Z = np.eye(K) - 1 / K if method == "auto" else _centred(referee.hard_margin(root))
+    U, s, Vt = (part for part in np.linalg.svd(Z * root))
     U, s, Vt = U[:, : K - 1], s[: K - 1], Vt[: K - 1]
     c = math.sqrt(lam_W) * math.sqrt(lam_H)
     tilt = (lam_W / lam_H) ** 0.25 if c > 0 else 1.0
@@ -38,7 +40,8 @@ def solve_hard_margin(problem: Problem) -> Optimum:
     W[:, : K - 1], H[: K - 1] = U * np.sqrt(s) / tilt, np.sqrt(s)[:, None] * tilt * Vt / root
     value = c * float(s.sum())
     bound, beta = _dual_bound(U @ Vt, root)
-    status = OptimumStatus.CERTIFIED if value - c * bound <= 1e-11 * value else OptimumStatus.BEST_KNOWN
+    open_gap = OptimumStatus.BEST_KNOWN if method == "auto" else OptimumStatus.OPEN_GAP
+    status = OptimumStatus.CERTIFIED if value - c * bound <= 1e-11 * value else open_gap
     if (lam_W == 0) != (lam_H == 0):
         status = OptimumStatus.NOT_ATTAINED
     return optimum_at(
@@ -47,7 +50,7 @@ def solve_hard_margin(problem: Problem) -> Optimum:
         H,
         np.zeros(K),
         status=status,
-        method="simplex-encoded labels",
+        method="simplex-encoded labels" if method == "auto" else "cvxpy",
         value=value,
         lower_bound=c * bound,
         stationarity=_unmet(W @ H),
@@ -64,6 +67,12 @@ def _dual_bound(polar: np.ndarray, root: np.ndarray) -> tuple[float, np.ndarray]
     norm = float(np.linalg.norm(B / root, 2))
     beta = beta / max(norm, 1.0)
     return float(beta.sum()), beta
+
+
+def _centred(Z: np.ndarray) -> np.ndarray:
+    """Columns without their mean, which no margin sees, and large enough for every margin."""
+    Z = Z - Z.mean(axis=0)
+    return Z / min(1.0, 1 - _unmet(Z))
 
 
 def _unmet(Z: np.ndarray) -> float:

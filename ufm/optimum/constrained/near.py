@@ -18,6 +18,7 @@ from scipy.optimize import minimize, minimize_scalar
 
 from ufm.constraints import Near
 from ufm.errors import ProblemError
+from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at, slope_of
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.squared.solve import solve_squared
@@ -26,15 +27,18 @@ from ufm.problem import Problem, objective
 
 _RANDOM_STARTS = 6
 _TIGHT = 1e-10
+_CVXPY_GAP = 1e-6  # what cvxpy leaves of a gap that is closed
 _POLISH = 4
 _LARGE = 400  # unknowns up to which a Hessian by differences is cheap
 
 
-def solve_near(problem: Problem) -> Optimum:
+def solve_near(problem: Problem, method: str = "auto") -> Optimum:
     """The best critical point found, certified where it meets a bound: a small residual, an optimal H0."""
     near = problem.constraint
     if not isinstance(near, Near):
         raise ProblemError("constraint", near, "this solver needs Near.")
+    if method == "cvxpy":
+        return _refereed(problem, near)
     Y, d = problem.targets.matrix(), near.H0.shape[0]
     free = solve_squared(problem.replace(constraint=None, width=d), "auto")
     data = _Moments(problem, Y, near)
@@ -53,6 +57,39 @@ def solve_near(problem: Problem) -> Optimum:
         b,
         status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
         method=f"features exact, {len(found)} descents of the classifier",
+        value=value,
+        lower_bound=bound,
+        stationarity=slope_of(problem, W, H, b, "WHb"),
+        dual=dual,
+        work=work,
+    )
+
+
+def _refereed(problem: Problem, near: Near) -> Optimum:
+    """The point that cvxpy's dual optimum asks for, descended from, where they meet; else no program is known."""
+    if float(problem.lam_W[0]) == 0:
+        raise ProblemError("lam_W", problem.lam_W, "cvxpy solves the dual, which needs lam_W > 0; use method='auto'.")
+    Y = problem.targets.matrix()
+    E, W, b = referee.near(problem, near)
+    W, b, work = _descend(_Moments(problem, Y, near), W, b)
+    H = _features(problem, near, Y, W, b)
+    value = float(objective(problem, W, H, b if problem.has_bias else None))
+    bound, dual = _bound_along(problem, near, Y, E)
+    if value - bound > _CVXPY_GAP * max(1.0, value):
+        raise ProblemError(
+            "method",
+            "cvxpy",
+            f"Near is convex only where the optimum's residual is small; here cvxpy's bound is {bound:.6g}, its point "
+            f"{value:.6g}. Raise lam_W, lam_H or constraint.beta = {near.beta:g}, or use method='auto'.",
+        )
+    tight = value - bound <= _TIGHT * max(1.0, value)
+    return optimum_at(
+        problem,
+        W,
+        H,
+        b,
+        status=OptimumStatus.CERTIFIED if tight else OptimumStatus.OPEN_GAP,
+        method="cvxpy on the dual, then a descent",
         value=value,
         lower_bound=bound,
         stationarity=slope_of(problem, W, H, b, "WHb"),
@@ -146,8 +183,12 @@ def _dual_bound(
     problem: Problem, near: Near, Y: np.ndarray, W: np.ndarray, H: np.ndarray, b: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """The best dual value on the ray of this point's residual, and the dual matrix E (m x N)."""
+    return _bound_along(problem, near, Y, (Y - W @ H - b[:, None]) / problem.N)
+
+
+def _bound_along(problem: Problem, near: Near, Y: np.ndarray, E: np.ndarray) -> tuple[float, np.ndarray]:
+    """The best dual value on the ray of E (m x N), and that multiple of E."""
     N, lam_W, lam_b = problem.N, float(problem.lam_W[0]), float(problem.lam_b)
-    E = (Y - W @ H - b[:, None]) / N
     if lam_b == 0:
         E = E - E.mean(axis=1, keepdims=True)
     if lam_W == 0:

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from ufm.errors import ProblemError
+from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.atoms import Atoms, GaugeProgram, descend, grow, lower_bound, pruned
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.entropy.solve import solve_entropy
@@ -25,12 +26,14 @@ _IDENTITY = 60  # columns up to which one feature for each of them is a start
 _TIGHT = 1e-8
 
 
-def solve_non_negative(problem: Problem) -> Optimum:
+def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     """The global minimum, certified by its dual, where the width is free or large enough; else the best descent."""
     if problem.loss not in ("mse", "cross_entropy"):
         raise ProblemError("loss", problem.loss, "non-negative features are solved for 'mse' and 'cross_entropy'.")
+    if method == "cvxpy" and float(problem.lam_W[0]) * float(problem.lam_H) > 0:
+        return _refereed(problem)
     free = problem.replace(constraint=None, width=None)
-    below = solve_squared(free, "auto") if problem.loss == "mse" else solve_entropy(free, "auto")
+    below = solve_squared(free, method) if problem.loss == "mse" else solve_entropy(free, method)
     program = GaugeProgram.of(problem)
     if program.t == 0:
         return _unpenalised(problem, below)
@@ -57,6 +60,35 @@ def solve_non_negative(problem: Problem) -> Optimum:
         b,
         status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
         method=method,
+        value=value,
+        lower_bound=bound,
+        stationarity=_residual(problem, W, H, b),
+        dual=dual,
+        work=work,
+    )
+
+
+def _refereed(problem: Problem) -> Optimum:
+    """The bound of cvxpy's product, from below; from above its features, made non-negative and descended from."""
+    columns = problem.targets.columns.shape[1]
+    room = columns if columns <= 4 else columns * (columns + 1) // 2  # of any completely positive Gram matrix
+    if problem.width is not None and problem.width < room:
+        raise ProblemError(
+            "width", problem.width, f"the program of cvxpy is convex for width >= {room}; leave it None, or 'auto'."
+        )
+    program = GaugeProgram.of(problem)
+    X, b, W, G = referee.non_negative(problem, program.t, room)
+    bound, dual = lower_bound(program, Atoms(X, np.eye(columns), b))
+    best, work = descend(program, Atoms(W, G, b))
+    W, H, b = _factors(problem, pruned(best))
+    value = float(objective(problem, W, H, b if problem.has_bias else None))
+    return optimum_at(
+        problem,
+        W,
+        H,
+        b,
+        status=OptimumStatus.CERTIFIED if value - bound <= _TIGHT * max(1.0, value) else OptimumStatus.OPEN_GAP,
+        method="cvxpy, then a descent",
         value=value,
         lower_bound=bound,
         stationarity=_residual(problem, W, H, b),

@@ -13,6 +13,7 @@ from scipy.optimize import root_scalar
 
 from ufm.constraints import NormBudget
 from ufm.errors import ProblemError
+from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum
@@ -24,7 +25,7 @@ _EVALUATIONS = 60
 _TIGHT = 1e-8
 
 
-def solve_norm_budget(problem: Problem) -> Optimum:
+def solve_norm_budget(problem: Problem, method: str = "auto") -> Optimum:
     """The optimum of the layer-peeled model; W and H spend their budgets exactly."""
     budget = problem.constraint
     if not isinstance(budget, NormBudget):
@@ -41,19 +42,24 @@ def solve_norm_budget(problem: Problem) -> Optimum:
         raise ProblemError("width", width, f"the convex relaxation is exact for width >= K = {K}; raise it.")
     share = problem.classes.counts / problem.N
     radius = K * math.sqrt(budget.E_W * budget.E_H)
-    Z, work = _on_the_ball(share, radius)
+    if method == "cvxpy":
+        Z, work, found_by = referee.norm_budget(share, budget), 1, "cvxpy"
+        Z = Z * (radius / float(np.linalg.norm(Z, "nuc")))
+    else:
+        Z, work, found_by = *_on_the_ball(share, radius), "nuclear-norm ball, root of its multiplier"
     value, bound, p = _value_and_bound(Z, share, radius)
     U, s, Vt = np.linalg.svd(Z)
     ratio = (budget.E_W / budget.E_H) ** 0.25
     W, H = np.zeros((K, width)), np.zeros((width, K))
     W[:, :K], H[:K] = U * np.sqrt(s) * ratio, np.sqrt(s)[:, None] / ratio * Vt
+    open_gap = OptimumStatus.BEST_KNOWN if method == "auto" else OptimumStatus.OPEN_GAP
     return optimum_at(
         problem,
         W,
         H,
         np.zeros(K),
-        status=OptimumStatus.CERTIFIED if value - bound <= _TIGHT * max(1.0, value) else OptimumStatus.BEST_KNOWN,
-        method="nuclear-norm ball, root of its multiplier",
+        status=OptimumStatus.CERTIFIED if value - bound <= _TIGHT * max(1.0, value) else open_gap,
+        method=found_by,
         value=value,
         lower_bound=bound,
         stationarity=abs(float(np.sum(W**2)) / (K * budget.E_W) - 1),

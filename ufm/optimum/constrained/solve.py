@@ -12,7 +12,9 @@ from ufm.optimum.constrained.norm_budget import solve_norm_budget
 from ufm.optimum.optimum import Optimum
 from ufm.problem import Problem
 
-_SOLVERS: dict[type, Callable[[Problem], Optimum]] = {
+METHODS = ("auto", "cvxpy")
+
+_SOLVERS: dict[type, Callable[[Problem, str], Optimum]] = {
     FixedClassifier: solve_fixed_classifier,
     HardMargin: solve_hard_margin,
     Near: solve_near,
@@ -22,7 +24,7 @@ _SOLVERS: dict[type, Callable[[Problem], Optimum]] = {
 
 
 def solve_constrained(problem: Problem, method: str) -> Optimum:
-    """The optimum under the problem's constraint, with what is known of it; method is "auto"."""
-    if method != "auto":
-        raise ProblemError("method", method, "a constrained problem has one solver; leave method='auto'.")
-    return _SOLVERS[type(problem.constraint)](problem)
+    """The optimum under the problem's constraint, with what is known of it; "cvxpy" is the independent referee."""
+    if method not in METHODS:
+        raise ProblemError("method", method, f"under a constraint choose one of {', '.join(METHODS)}.")
+    return _SOLVERS[type(problem.constraint)](problem, method)
