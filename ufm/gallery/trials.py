@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ufm.constraints import NonNegative
 from ufm.errors import UfmError
 from ufm.optimum import solve
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import ONE_COLUMN, TWO_COLUMNS, style
 from ufm.plot.trials import strengths
 from ufm.problem import Problem
 from ufm.record import Record, load
@@ -29,7 +30,8 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     columns = min(3, len(spec.records))
     rows = -(-len(spec.records) // columns)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 0.4 + 2.1 * rows), layout="constrained")
+        width = ONE_COLUMN if len(spec.records) == 1 else TWO_COLUMNS
+        figure = Figure(figsize=(width, 0.4 + 2.1 * rows + 0.5 * (columns == 1)), layout="constrained")
         axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
         for ax, name, letter in zip(axes, spec.records, "abcdefghi", strict=False):
             _panel(ax, load(locate("numerics", "records") / name))
@@ -38,7 +40,7 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
             ax.set_ylabel(r"singular values$\,/\sqrt{N/m}$")
         for ax in axes[len(spec.records) :]:
             ax.set_visible(False)
-        _legend(figure)
+        _legend(figure, [load(locate("numerics", "records") / name) for name in spec.records])
     return figure
 
 
@@ -51,10 +53,15 @@ def swept(record: Record) -> str:
 
 
 def problem_of(record: Record, value: float) -> Problem:
-    """The problem of a record's networks at one value; t_rel scales all weights but the bias's."""
+    """The problem of a record's networks at one value; t_rel scales all weights but the bias's.
+
+    ReLU features are never negative, and neither are their problem's.
+    """
     problem, along = record.problem, swept(record)
     if problem is None:
         raise UfmError("these networks came without their problem.")
+    if record.provenance.get("recipe", {}).get("features") == "relu":
+        problem = problem.replace(constraint=NonNegative())
     if along != "t_rel":
         return problem.replace(**{along: value})
     factor = value / float(record.values["t_rel"].values[0])
@@ -98,6 +105,8 @@ def _panel(ax: "Axes", record: Record) -> None:
     if problems[0].p > 2:
         local = np.stack([solve(problem, method="metastable").singular_values[:r] for problem in problems])
         local[(local[:, 0] < 1e-9) | np.isclose(local[:, 0], theory[:, 0])] = np.nan
+    if problems[0].constraint is not None:
+        local = np.stack([solve(problem.replace(constraint=None)).singular_values[:r] for problem in problems])
     unit = np.sqrt(problems[0].N / max(1, problems[0].m))
     strengths(ax, fine, theory, values, found, local=local, unit=unit)
     ax.set_xlabel(_WORDS.get(along, along))
@@ -107,11 +116,16 @@ def _title(name: str) -> str:
     return name.removesuffix(".nc").split("_", 1)[1].replace("_", " ")
 
 
-def _legend(figure: "Figure") -> None:
+def _legend(figure: "Figure", records: list[Record]) -> None:
+    """What lines and points are; dashed ones only where there are some."""
     from matplotlib.lines import Line2D
 
     line = Line2D([], [], color="0.3", linewidth=1.1, label="certified optimum of the same problem")
-    point = Line2D(
-        [], [], color="0.3", marker="s", markersize=3.4, linestyle="none", label="networks on MNIST, two seeds"
-    )
-    figure.legend(handles=[line, point], loc="outside upper center", ncols=2)
+    look = {"color": "0.3", "marker": "s", "markersize": 3.4, "linestyle": "none"}
+    handles = [line, Line2D([], [], label="networks on MNIST, bars: seeds", **look)]
+    problems = [problem_of(record, float(record.values[swept(record)][0])) for record in records]
+    dashed = "optimum without the sign" if any(p.constraint is not None for p in problems) else ""
+    dashed = "metastable optimum" if any(p.p > 2 for p in problems) else dashed
+    if dashed:
+        handles.append(Line2D([], [], color="0.3", linewidth=1.1, linestyle=(0, (4, 2)), label=dashed))
+    figure.legend(handles=handles, loc="outside upper center", ncols=3 if len(records) > 1 else 1)
