@@ -109,7 +109,7 @@ def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | 
             record, by = solve(problem, method="cvxpy").record(), "cvxpy"
         except ImportError:
             record, by = simulate(problem, start=0).record(), "the gradient flow"
-        except ProblemError:  # not convex, or constrained: cvxpy has nothing to say
+        except ProblemError:  # not convex: cvxpy has nothing to say
             try:
                 record, by = descend(problem), "the best of descents from random starts"
             except UfmError:  # nor have descents: the certificate stands alone

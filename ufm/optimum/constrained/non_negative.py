@@ -77,7 +77,7 @@ def _refereed(problem: Problem) -> Optimum:
             "width", problem.width, f"the program of cvxpy is convex for width >= {room}; leave it None, or 'auto'."
         )
     program = GaugeProgram.of(problem)
-    X, b, W, G = referee.non_negative(problem, program.t, room)
+    X, b, W, G = referee.non_negative(problem, program.t, min(room, 2 * columns))
     bound, dual = lower_bound(program, Atoms(X, np.eye(columns), b))
     best, work = descend(program, Atoms(W, G, b))
     W, H, b = _factors(problem, pruned(best))
