@@ -11,6 +11,7 @@ from ufm.catalogue import (
     Among,
     Assumption,
     AtLeast,
+    AtMost,
     Citation,
     Differs,
     Domain,
@@ -161,13 +162,14 @@ THEOREMS = (
         statement=_OBJECTIVE
         + r"with $K_A$ classes of $n_A$ samples and $K_B\ge2$ of $n_B<n_A$ there is a sharp threshold of "
         r"minority collapse. (Its value is ours: the $K_B-1$ directions that tell minority classes apart are lost iff "
-        r"$\lambda_Z\ge\sqrt{n_B}/N$, with or without a bias. What is asked: the rank, $(K_A-1)+(K_B-1)+1$ below the "
-        r"threshold and $K_B-1$ less above it, for $\lambda_Z$ well below $\sqrt{n_A}/N$, where the "
-        r"majority is lost in the same way.)",
+        r"$\lambda_Z\ge\sqrt{n_B}/N$, with or without a bias. What is asked: the rank, $K_A+K_B-1$ below the threshold, "
+        r"and at most $K_A$ above it: the direction between the two sizes stays there, until a bias that is free or "
+        r"cheap takes it over.)",
         citation=Citation("hong2023", "the section on minority collapse; the value is ours"),
-        kind="tight",
+        kind="structural",
         claims=(
-            Equals("rank", sp.Piecewise((K_A - 1, lam_Z >= sp.sqrt(n_B) / N), (K_A + K_B - 2, True)) + 1, _GROUPS),
+            AtLeast("rank", sp.Piecewise((0, lam_Z >= sp.sqrt(n_B) / N), (K_A + K_B - 1, True)), _GROUPS),
+            AtMost("rank", sp.Piecewise((K_A, lam_Z >= sp.sqrt(n_B) / N), (K_A + K_B - 1, True)), _GROUPS),
         ),
         domain=Domain({**_TWO, "R": Integers(4, 50, small=(4,)), "level": LogReals(0.2, 1.3, small=(0.5, 1.2))}),
         problem=_two_groups,
