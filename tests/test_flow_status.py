@@ -15,7 +15,7 @@ PROBLEM = Problem(targets=classes(encodings.one_hot(3), 5), lam_W=0.03, lam_H=0.
 
 
 def end(**changes: object) -> Flow:
-    return simulate(PROBLEM, 1, **changes)  # pyright: ignore[reportArgumentType]
+    return simulate(PROBLEM, 1, **changes)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def test_statuses() -> None:
@@ -169,7 +169,7 @@ NAN[1, 2] = np.nan
 )
 def test_bad_input_names_field_value_and_fix(start: object, options: dict[str, object], text: str) -> None:
     with pytest.raises(UfmError, match=text):
-        simulate(PROBLEM, start, **options)  # pyright: ignore[reportArgumentType]
+        simulate(PROBLEM, start, **options)  # pyright: ignore[reportArgumentType, reportCallIssue]
 
 
 def test_problems_that_cannot_flow() -> None:
