@@ -44,9 +44,12 @@ def strengths(
     ax.set_xscale("log")
     wide = places.max() / places.min() > 30
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x <= fine[finite][-1] else ""))
     ax.xaxis.set_minor_formatter(NullFormatter())
     if not finite.all():
         ax.axvspan(apart / 2.2, apart * 2.2, color="0.94", linewidth=0)
         ax.set_xlim(fine[0] / 1.3, apart * 2.2)
-        ax.text(apart, 0.02, "∞", transform=ax.get_xaxis_transform(), ha="center", fontsize=8, color="0.3")
+        below = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "top"}
+        ax.text(apart, -0.045, "∞", fontsize=8, **below)
+    top = max(theory.max(), networks.max()) / unit
+    ax.set_ylim(-0.04 * top, 1.06 * top)
