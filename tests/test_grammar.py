@@ -193,7 +193,7 @@ def test_a_claim_that_fails_here_is_refuted_by_this_very_problem():
 
 
 def test_what_cannot_be_judged_here_is_said():
-    with pytest.raises(ClaimSyntaxError, match=r"Did you mean cosine\? Observables here: bias"):
+    with pytest.raises(ClaimSyntaxError, match=r"Did you mean cosine\? Observables here: balance, bias"):
         judge_here(balanced(0.0), ("cosin = 1",))
     with pytest.raises(UfmError, match="no finite value here"):
         judge_here(balanced(0.0), ("cosine = 1/lam_b",))

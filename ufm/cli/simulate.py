@@ -53,15 +53,13 @@ def simulate(
     Integrators: tsit5, dopri8, kencarp4, kencarp5, rkc2, exprb43, lsoda. Descents: gradient_descent, momentum,
     nesterov, adam, adamw, with --lr; time is lr times the steps.
 
-    For instance:
+    Example: ufm simulate --classes 4 --counts 10 --t-rel 0.3 --lam-b 0.2
 
-    ufm simulate --classes 4 --counts 10 --t-rel 0.3 --lam-b 0.2
+    Example: ufm simulate --classes 10 --counts 500 --width 512 --t-rel 0.1 --lam-b 0.1 --plot flow.png
 
-    ufm simulate --classes 10 --counts 500 --width 512 --t-rel 0.1 --lam-b 0.1 --plot flow.png --onset nc1=0.01
+    Example: ufm simulate --classes 4 --t-rel 0.2 --integrator adam --lr 0.01 --t1 20 --points 100 --save path.nc
 
-    ufm simulate --classes 4 --t-rel 0.2 --integrator adam --lr 0.01 --t1 20 --points 100 --save path.nc
-
-    ufm simulate --classes 4 --t-rel 0.2 --over lam_b=0.01:10:20 --save ends.nc
+    Example: ufm simulate --classes 4 --t-rel 0.2 --over lam_b=0.01:10:20 --save ends.nc
     """
     from ufm.constraints import NonNegative
     from ufm.flow import simulate as run_flow
