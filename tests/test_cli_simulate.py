@@ -28,7 +28,7 @@ def ufm(*arguments: str) -> str:
 
 def test_help_shows_examples_and_names() -> None:
     said = ufm("simulate", "--help")
-    for word in ("For instance", "gradient_descent", "--onset", "--non-negative", "central", "--plot"):
+    for word in ("Example:", "gradient_descent", "--onset", "--non-negative", "central", "--plot"):
         assert word in said
 
 
