@@ -2,6 +2,7 @@
 
 import dataclasses
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import mpmath  # pyright: ignore[reportMissingTypeStubs]
@@ -72,13 +73,18 @@ def test_a_saddle_bound_start_is_reported_and_still_followed():
     np.testing.assert_allclose(end[0, 2], 1 - 3 * 0.01, atol=1e-12)  # the other one is
 
 
+def _slowness(D, end, u):
+    """dt/du of a mode of D layers on its way to `end`."""
+    return 1 / (D * u ** (2 - mpmath.mpf(2) / D) * (end - u))
+
+
 def test_deep_modes_against_many_digits():
     from ufm.theorems.saxe2014 import deep_mode
 
     with mpmath.workdps(30):
         for D, start, end, t in [(3, 0.1, 1.5, 2.0), (4, 2.5, 1.5, 0.7), (5, 0.05, 2.0, 1.5)]:
             s = deep_mode(t, start, end, D)
-            clock: Any = mpmath.quad(lambda u: 1 / (D * u ** (2 - mpmath.mpf(2) / D) * (end - u)), [start, s])  # noqa: B023
+            clock: Any = mpmath.quad(partial(_slowness, D, end), [start, s])
             assert float(clock) == pytest.approx(t, rel=1e-10)
     assert deep_mode(3.0, 1.5, 1.5, 3) == 1.5
 

@@ -28,7 +28,7 @@ def ufm(*arguments: str) -> str:
 
 def test_help_shows_examples_and_names() -> None:
     said = ufm("simulate", "--help")
-    for word in ("Example:", "gradient_descent", "--onset", "--non-negative", "central", "--plot"):
+    for word in ("Example:", "gradient_descent", "--onset", "--constraint", "central", "--plot"):
         assert word in said
 
 
@@ -60,7 +60,7 @@ def test_grids_of_times(empty_folder: Path) -> None:
 def test_descents_constraints_and_starts() -> None:
     said = json.loads(ufm(*SMALL, "--integrator", "momentum", "--lr", "0.5", "--momentum", "0.8", "--json"))
     assert (said["integrator"], said["lr"], said["momentum"]) == ("momentum", 0.5, 0.8)
-    said = json.loads(ufm(*SMALL, "--non-negative", "--json"))
+    said = json.loads(ufm(*SMALL, "--constraint", "non_negative", "--json"))
     assert said["problem"]["constraint"] == {"name": "non_negative"}
     assert json.loads(ufm(*SMALL, "--path", "central", "--json"))["path"] == "central"
     assert json.loads(ufm(*SMALL, "--start", "balanced", "--scale", "0.1", "--json"))["mode"].startswith("collapsed")

@@ -230,7 +230,7 @@ def test_cvxpy_agrees_on_non_negative_features(loss, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**6))
-@example(3096)  # sizes over four decades: round-off of terms a thousand times larger than what they leave
+@example(3096)  # margins of 11: 1 - p of a sure class must not be a difference
 def test_the_formula_of_non_negative_features_is_certified(seed):
     """dang2024, theorem 1, at any sizes: its own residual is dual feasible."""
     rng = np.random.default_rng(seed)
@@ -243,7 +243,7 @@ def test_the_formula_of_non_negative_features_is_certified(seed):
     assert optimum.status is OptimumStatus.CERTIFIED
     assert optimum.method == "closed form"
     assert abs(optimum.gap) <= 1e-12 * max(1, optimum.value)
-    assert optimum.certificate.stationarity <= 1e-12
+    assert optimum.certificate.stationarity <= 1e-13
     off = optimum.gram[~np.eye(K, dtype=bool)]
     assert np.all(off == 0)
     alive = problem.N * c / np.sqrt(counts) < math.sqrt((K - 1) / K)

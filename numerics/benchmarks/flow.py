@@ -276,8 +276,9 @@ def toy() -> Section:
         case.rejected_peer("diffrax")
     if peers.installed("torchdiffeq"):
         for name in ("dopri5", "dopri8"):
-            make = lambda c, name=name: peers.torchdiffeq_flow(c, name, 1e-6, case.times.tolist())  # noqa: E731
-            case.torch_peer(f"torchdiffeq {name}", make)
+            case.torch_peer(
+                f"torchdiffeq {name}", lambda c, name=name: peers.torchdiffeq_flow(c, name, 1e-6, case.times.tolist())
+            )
     else:
         case.rejected_peer("torchdiffeq")
     if peers.installed("torch"):

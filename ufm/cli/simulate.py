@@ -24,7 +24,7 @@ def simulate(
     t_rel: flags.TRel = None,
     loss: flags.Loss = "mse",
     width: flags.Width = None,
-    non_negative: Annotated[bool, typer.Option("--non-negative", help="Keep the features at or above zero.")] = False,
+    constraint: flags.Constraint = None,
     start: Annotated[str, typer.Option(help="random (all samples), collapsed (class means) or balanced.")] = "random",
     seed: Annotated[int, typer.Option(help="Seed of the start.")] = 0,
     scale: Annotated[float, typer.Option(help="Size of the start.")] = 1.0,
@@ -61,13 +61,11 @@ def simulate(
 
     Example: ufm simulate --classes 4 --t-rel 0.2 --over lam_b=0.01:10:20 --save ends.nc
     """
-    from ufm.constraints import NonNegative
     from ufm.flow import simulate as run_flow
 
     stated = flags.build_problem(
-        problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width
+        problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width, constraint
     )
-    stated = stated.replace(constraint=NonNegative()) if non_negative else stated
     options: dict[str, Any] = {"rtol": rtol, "gtol": gtol, "integrator": integrator, "lr": lr, "momentum": momentum}
     options |= {"path": path, "mode": mode, "backend": backend, "max_steps": max_steps, "t1": t1}
     levels = [_level(text) for text in onset or []]

@@ -52,7 +52,10 @@ def first_crossing(
 
     scale = _logarithmic if min(level, *values[i - 1 : i + 1]) > 0 else _linear
     ends = {float(t[j]): scale(values[j], level) for j in (i - 1, i)}
-    offset = lambda s: ends[s] if s in ends else scale(value_at(i - 1, s), level)  # noqa: E731
+
+    def offset(s: float) -> float:
+        return ends[s] if s in ends else scale(value_at(i - 1, s), level)
+
     low, high = ends
     return float(brentq(offset, low, high, xtol=max(rtol * (high - low), 1e-300), rtol=max(rtol, 1e-14)))  # pyright: ignore
 

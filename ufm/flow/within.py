@@ -143,17 +143,14 @@ def collapse(
     K, N, eps = counts.size, float(counts.sum()), float(np.finfo(float).eps)
     pi = counts / N
     between = (class_means - (class_means @ pi)[:, None]) * np.sqrt(pi)
-    if factor is not None:
-        spread = float(np.sum(factor**2)) / N
-        along = lambda U: np.sum((U.T @ factor) ** 2, axis=1) / N  # noqa: E731
-    else:
-        covariance = np.asarray(S)
-        spread = max(float(np.trace(covariance)), 0.0)
-        along = lambda U: np.maximum(np.sum((covariance @ U) * U, axis=0), 0.0)  # noqa: E731
+    covariance = np.asarray(S)
+    spread = float(np.sum(factor**2)) / N if factor is not None else max(float(np.trace(covariance)), 0.0)
     resolution = 8 * eps * max(float(np.abs(class_means).max()), math.sqrt(spread)) * class_means.shape[0] ** 0.5
     over_zero = math.inf if spread > resolution**2 else math.nan
     U, s, _ = np.linalg.svd(between, full_matrices=False)
     keep = s > max(resolution, max(between.shape) * eps * float(s[0]))
     if not np.any(keep):
         return {"nc1": over_zero, "nc1_ratio": over_zero}
-    return {"nc1": float(np.sum(along(U[:, keep]) / s[keep] ** 2)) / K, "nc1_ratio": spread / float(np.sum(s**2))}
+    U = U[:, keep]
+    along = np.sum((U.T @ factor) ** 2, axis=1) / N if factor is not None else np.sum((covariance @ U) * U, axis=0)
+    return {"nc1": float(np.sum(np.maximum(along, 0.0) / s[keep] ** 2)) / K, "nc1_ratio": spread / float(np.sum(s**2))}

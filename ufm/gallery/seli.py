@@ -32,8 +32,8 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
         figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         curves = np.stack([_encoded(ratio) for ratio in fine])
-        margins = np.stack([_of(_margin(int(ratio))) for ratio in coarse])
-        entropy = np.stack([_of(_entropy(10, weight)) for weight in weights])
+        margins = np.stack([_margin(int(ratio)).cosines for ratio in coarse])
+        entropy = np.stack([_entropy(10, weight).cosines for weight in weights])
         limit = _encoded(10.0)
         for (name, (i, j)), colour in zip(PAIRS.items(), ladder_colours(3), strict=True):
             line(left, fine, curves[:, i, j], colour, name)
@@ -63,10 +63,6 @@ def _margin(ratio: int) -> Optimum:
 
 def _entropy(ratio: int, weight: float) -> Optimum:
     return solve(_problem(ratio, weight, None))
-
-
-def _of(optimum: Optimum) -> np.ndarray:
-    return optimum.cosines
 
 
 def _encoded(ratio: float) -> np.ndarray:

@@ -46,14 +46,13 @@ class Trial:
         """
         said = {**self.fields, self.along: value}
         t, layers = float(said.get("t_rel", 0.2)), int(said.get("layers", 1))
-        size = self.targets.N if not hasattr(self.targets, "K") else self.images.N
         K = getattr(self.targets, "K", self.targets.m)
         lam_W = float(said.get("lam_W", t / K))
         return Problem(
             self.targets,
             loss=said.get("loss", "mse"),
             lam_W=(lam_W,) * layers,
-            lam_H=float(said.get("lam_H", t / size)),
+            lam_H=float(said.get("lam_H", t / self.images.N)),
             lam_b=float(said.get("lam_b", np.inf)),
         )
 

@@ -7,7 +7,7 @@ import numpy as np
 from ufm.losses import loss as find_loss
 from ufm.problem import Problem
 
-_UNITS = 64 * float(np.finfo(float).eps)  # sums of some tens of terms
+ROUND_OFF = 64 * float(np.finfo(float).eps)  # sums of some tens of terms
 
 
 def cancellation(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> list[float]:
@@ -31,5 +31,5 @@ def cancellation(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: 
         if l + 1 < len(factors):
             right = reduce(np.matmul, factors[l + 1 :])
         penalty = float(lam) * (factors[l] if l < len(W) else factors[l] * weight)
-        noise.append(_UNITS * float(np.linalg.norm(left.T @ E @ right.T) + np.linalg.norm(penalty)))
-    return [*noise, _UNITS * float(np.linalg.norm(E.sum(axis=1)))]
+        noise.append(ROUND_OFF * float(np.linalg.norm(left.T @ E @ right.T) + np.linalg.norm(penalty)))
+    return [*noise, ROUND_OFF * float(np.linalg.norm(E.sum(axis=1)))]

@@ -23,6 +23,8 @@ _NAMES = (
     (0.72, 0.3, "towards an\northogonal\nframe", "black"),
 )
 
+_CELLS: Any = {"cmap": "cividis", "vmin": 0, "vmax": 1, "shading": "nearest", "rasterized": True}
+
 
 def critical_regularisation(p: int) -> float:
     """t_c(p) = ((p-2)/(p-1))^(1-2/p)/(p-1): 1 for p = 2; above it zero is the global minimum of a direction."""
@@ -49,7 +51,7 @@ def phase_diagram(ax: "Axes", record: Record) -> Any:
     t = problem.K * problem.classes.counts[0] ** (1 / p) * (weights * layers) ** (1 / p)
     lam_b = np.asarray(record.values.lam_b)
     cells = order_parameter(record)
-    image = ax.pcolormesh(lam_b, t, np.ma.masked_invalid(cells), cmap="cividis", vmin=0, vmax=1, shading="nearest")
+    image = ax.pcolormesh(lam_b, t, np.ma.masked_invalid(cells), **_CELLS)
     t_c = critical_regularisation(p)
     ax.axhline(t_c, color="black", linewidth=1.2)
     fine = np.geomspace(lam_b[0], lam_b[-1], 400)
@@ -66,7 +68,7 @@ def phase_diagram(ax: "Axes", record: Record) -> Any:
 
 def class_diagram(ax: "Axes", p: int, K: np.ndarray, strength: np.ndarray, cells: np.ndarray, rho: float) -> Any:
     """Order parameter over (K, t/K) at one lam_b and depth, with the boundaries t_c/K and rho t_c/K; the image."""
-    image = ax.pcolormesh(K, strength, np.ma.masked_invalid(cells), cmap="cividis", vmin=0, vmax=1, shading="nearest")
+    image = ax.pcolormesh(K, strength, np.ma.masked_invalid(cells), **_CELLS)
     fine, t_c = np.geomspace(K[0], K[-1], 200), critical_regularisation(p)
     ax.plot(fine, t_c / fine, color="black", linewidth=1.2)
     ax.plot(fine, rho * t_c / fine, color="#D55E00", linewidth=1.5)

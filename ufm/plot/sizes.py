@@ -21,7 +21,9 @@ def size_diagram(
 
     norm = BoundaryNorm(np.arange(K + 2) - 0.5, K + 1)
     colours = colormaps["Blues"].resampled(2 * K + 1)(np.arange(K + 1))
-    image = ax.pcolormesh(ratios, strength, ranks, cmap=ListedColormap(colours), norm=norm, shading="nearest")
+    image = ax.pcolormesh(
+        ratios, strength, ranks, cmap=ListedColormap(colours), norm=norm, shading="nearest", rasterized=True
+    )
     fine = np.geomspace(ratios[0], ratios[-1], 200)
     ax.plot(fine, np.ones_like(fine), color="black", linewidth=1.3, label="within the large classes")
     if free_bias:

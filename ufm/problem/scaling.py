@@ -58,6 +58,8 @@ def _mean(K: int, N: int) -> float:
     return 1 / (2 * N)
 
 
+_MEAN_ENTROPY: Any = {"fit": lambda K, N: 1 / N, "W": _half, "H": _half, "b": _half, "loss": "cross_entropy"}
+
 _SCALINGS = (
     Scaling("ufm", "1/(2N)|WH+b1'-Y|^2 + lW/2|W|^2 + lH/2|H|^2 + lb/2|b|^2", _mean, _half, _half, _half),
     Scaling("zhou2022", "1/(2N)|WH+b1'-Y|^2 + lW/2|W|^2 + lH/2|H|^2 + lb/2|b|^2", _mean, _half, _half, _half),
@@ -80,33 +82,9 @@ _SCALINGS = (
     ),
     Scaling("andriopoulos2024", "1/(2M)|WH+b1'-Y|^2 + lH/(2M)|H|^2 + lW/2|W|^2", fit=_mean, W=_half, H=_mean, b=_half),
     Scaling("dang2023", "1/(2N)|W_M..W_1 H-Y|^2 + 1/2 sum_j lW_j|W_j|^2 + lH/2|H|^2", _mean, _half, _half, _half),
-    Scaling(
-        "dang2024",
-        "1/N sum CE + lW/2|W|^2 + lH/2|H|^2",
-        fit=lambda K, N: 1 / N,
-        W=_half,
-        H=_half,
-        b=_half,
-        loss="cross_entropy",
-    ),
-    Scaling(
-        "zhu2021",
-        "1/N sum CE + lW/2|W|^2 + lH/2|H|^2 + lb/2|b|^2",
-        fit=lambda K, N: 1 / N,
-        W=_half,
-        H=_half,
-        b=_half,
-        loss="cross_entropy",
-    ),
-    Scaling(
-        "garrod2024",
-        "1/N sum CE + lam/2 (sum_l |W_l|^2 + |H|^2)",
-        fit=lambda K, N: 1 / N,
-        W=_half,
-        H=_half,
-        b=_half,
-        loss="cross_entropy",
-    ),
+    Scaling("dang2024", "1/N sum CE + lW/2|W|^2 + lH/2|H|^2", **_MEAN_ENTROPY),
+    Scaling("zhu2021", "1/N sum CE + lW/2|W|^2 + lH/2|H|^2 + lb/2|b|^2", **_MEAN_ENTROPY),
+    Scaling("garrod2024", "1/N sum CE + lam/2 (sum_l |W_l|^2 + |H|^2)", **_MEAN_ENTROPY),
     Scaling(
         "hong2023",
         "1/N sum CE + lW|W|^2 + lH|H|^2 + lb|b|^2",

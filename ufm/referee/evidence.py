@@ -114,6 +114,8 @@ def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | 
                 record, by = descend(problem), "the best of descents from random starts"
             except UfmError:  # nor have descents: the certificate stands alone
                 return None, ""
+    elif solve(problem).method == "newton":  # that is what found the optimum itself
+        record, by = simulate(problem, start=0).record(), "the gradient flow"
     else:
         try:
             record, by = solve(problem, method="newton").record(), "Newton's method on the bias"

@@ -13,8 +13,8 @@ import numpy as np
 
 from ufm.errors import ProblemError
 from ufm.problem import Problem
+from ufm.problem.axes import WEIGHTS
 
-WEIGHTS = ("lam_W", "lam_H", "lam_b")
 SHAPES = ("classes", "counts", "width")
 AXES = (*WEIGHTS, *SHAPES, "start")
 _FLOW = ("t1", "rtol", "atol", "gtol", "integrator", "lr", "momentum", "path", "mode", "max_steps", "backend")

@@ -84,11 +84,11 @@ THEOREMS = (
         ),
         domain=Domain(
             {
-                "K_A": Integers(2, 3, small=(2,)),
-                "K_B": Integers(2, 3, small=(2,)),
-                "R": Integers(10**4, 10**5, small=(10**4,)),
-                "E_W": LogReals(0.5, 2.0, small=(1.0,)),
-                "E_H": LogReals(0.5, 2.0, small=(1.0,)),
+                "K_A": Integers(2, 5, small=(2,)),
+                "K_B": Integers(2, 5, small=(2,)),
+                "R": Integers(10**4, 10**6, small=(10**4,)),
+                "E_W": LogReals(0.2, 2.0, small=(1.0,)),
+                "E_H": LogReals(0.2, 2.0, small=(1.0,)),
             }
         ),
         problem=_two_groups,

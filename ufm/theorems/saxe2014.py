@@ -70,7 +70,10 @@ def depth_clock(z: float, start: float, sigma: float, D: int) -> float:
 
     In u = sigma - (sigma - start) e^(-z') the integrand is 1/(D u^(2 - 2/D)), smooth and bounded.
     """
-    reached = lambda z: (sigma - (sigma - start) * math.exp(-z)) ** (2 / D - 2) / D  # noqa: E731
+
+    def reached(z: float) -> float:
+        return (sigma - (sigma - start) * math.exp(-z)) ** (2 / D - 2) / D
+
     return quad(reached, 0.0, z, epsabs=0, epsrel=1e-12, limit=200)[0]
 
 

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
+from ufm.constraints import Near
 from ufm.errors import UfmError
-from ufm.optimum.cancellation import cancellation
+from ufm.optimum.cancellation import ROUND_OFF, cancellation
 from ufm.optimum.certificate import Certificate, closed
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.status import OptimumStatus
@@ -53,6 +54,10 @@ def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free
         penalties["b"], slopes["b"] = float(problem.lam_b) * b, slope.b
         extra = float(np.linalg.norm(problem.targets.mean))
     noise = dict(zip("WHb", cancellation(problem, (W,), H, b), strict=True))
+    if isinstance(problem.constraint, Near):  # what ties the features is one of their terms, and a difference itself
+        pull = problem.constraint.beta / problem.N
+        penalties["H"] = penalties["H"] + pull * (H - problem.constraint.H0)
+        noise["H"] += pull * ROUND_OFF * float(np.linalg.norm(H) + np.linalg.norm(problem.constraint.H0))
     found = []
     for name in free:
         if name not in slopes:

@@ -8,9 +8,9 @@ stopped: the recession function of the objective is sum_k r_k^2 (M_k max v_k - t
 
 import numpy as np
 
-from ufm.optimum.entropy.newton import EntropySolution
 from ufm.optimum.entropy.program import EntropyProgram, Point
 from ufm.optimum.entropy.spectral import svd
+from ufm.optimum.factored import Factored
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
@@ -25,7 +25,7 @@ def drop_empty_rows(program: EntropyProgram) -> tuple[EntropyProgram, np.ndarray
     return EntropyProgram(program.T[rows], program.r, program.threshold, program.lam_b), rows
 
 
-def solve_unregularised(program: EntropyProgram, problem: Problem) -> tuple[EntropySolution, OptimumStatus]:
+def solve_unregularised(program: EntropyProgram, problem: Problem) -> tuple[Factored, OptimumStatus]:
     """Logits that reach the mean entropy of the targets, or come within round-off of it, with b = 0."""
     mass = np.where(program.mass > 0, program.mass, 1.0)
     share = np.where(program.mass > 0, program.T / mass, 1.0)
@@ -44,5 +44,5 @@ def solve_unregularised(program: EntropyProgram, problem: Problem) -> tuple[Entr
         status = OptimumStatus.NOT_ATTAINED
     # E = 0 is dual feasible whatever the bias costs, and its value is the mean entropy
     value = program.floor if infinite else value
-    solution = EntropySolution(U[:, kept], s[kept], Vt[kept].T, b, value, program.floor, np.zeros_like(program.T), 1)
+    solution = Factored(U[:, kept], s[kept], Vt[kept].T, b, value, program.floor, np.zeros_like(program.T), 1)
     return solution, status

@@ -22,6 +22,7 @@ from ufm.optimum.entropy.duality import best_dual_value
 from ufm.optimum.entropy.pairs import Pairs
 from ufm.optimum.entropy.program import EntropyProgram, Point
 from ufm.optimum.entropy.spectral import Ball
+from ufm.optimum.factored import Factored
 
 _MAX_OUTER = 60
 _MAX_INNER = 60
@@ -39,47 +40,32 @@ _SHARPEST = 1e6  # largest sigma relative to the first
 _PATIENCE = 8  # rounds without a smaller gap ...
 _PATIENCE_CLOSED, _CLOSED = 4, 1e-10  # ... and without one once the relative gap is as small as this
 _LEAST_PIVOT = 1e-5  # of a Cholesky factor whose inverse keeps six digits of sixteen
+_CERTAIN = 1e-9  # relative gap above which another start is tried
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
 _EPS = float(np.finfo(float).eps)
 
 
-@dataclass(frozen=True, eq=False)
-class EntropySolution:
-    """X = U diag(s) V', s > 0, the bias, the value, and the best bound met on the way with its dual point."""
+def solve_newton(program: EntropyProgram) -> Factored:
+    """The optimum of a program with threshold > 0.
 
-    U: np.ndarray
-    s: np.ndarray
-    V: np.ndarray
-    b: np.ndarray
-    value: float
-    bound: float
-    dual: np.ndarray
-    work: int
-
-    @property
-    def rank(self) -> int:
-        """Number of directions."""
-        return self.s.size
-
-    @property
-    def gap(self) -> float:
-        """Value - bound."""
-        return self.value - self.bound
-
-    @property
-    def relative_gap(self) -> float:
-        """Gap / max(1, |value|)."""
-        return self.gap / max(1.0, abs(self.value))
+    The multiplier starts at the residual of the first logits, which is near the end of most programs; where Newton's
+    steps make nothing of it, as they may with a bias that is nearly free, at that of zero logits, which is safe.
+    """
+    Y, b, L, safe = _start(program)
+    found = _from(program, Y, b, L)
+    if found.relative_gap <= _CERTAIN:
+        return found
+    return min(found, _from(program, Y, b, safe), key=lambda solution: solution.relative_gap)
 
 
-def solve_newton(program: EntropyProgram) -> EntropySolution:
-    """The optimum of a program with threshold > 0."""
-    Y, b, L = _start(program)
+def _from(program: EntropyProgram, Y: np.ndarray, b: np.ndarray, L: np.ndarray) -> Factored:
+    """The best that rounds of Newton's method and multipliers find from a start."""
     root = math.sqrt(min(Y.shape))
     sigma = program.threshold * root / (float(np.linalg.norm(Y)) or 1.0)
     gap, slope = next((gap, slope) for size, gap, slope in _ENOUGH if max(Y.shape) <= size)
     goal = slope * program.threshold * root
     state, work, idle = _State.at(program, Y, b, L, sigma), 1, 0
+    steepest = state.slope
     (best, _), merit, growth, sharpest = _candidate(state, work), (math.inf, math.inf), _GROWTH, _SHARPEST * sigma
     for _ in range(_MAX_OUTER):
         state, used, reached = _minimise(state, goal / (2 if best.relative_gap <= gap else 20))
@@ -91,6 +77,8 @@ def solve_newton(program: EntropyProgram) -> EntropySolution:
             best, merit = candidate, now
         if candidate.relative_gap <= gap and residual <= goal:
             return candidate
+        if not reached and state.slope > steepest and merit[0] > _CERTAIN:
+            break  # the start was no good
         if idle >= (_PATIENCE_CLOSED if best.relative_gap <= _CLOSED else _PATIENCE):
             break  # round-off has the last word
         L, point = state.L, state.point
@@ -290,7 +278,7 @@ def _descend(state: _State) -> tuple[_State | None, int]:
     return None, _MAX_HALVINGS
 
 
-def _candidate(state: _State, work: int) -> tuple[EntropySolution, float]:
+def _candidate(state: _State, work: int) -> tuple[Factored, float]:
     """The shrunk product of a state with its best bias, value and bound, and the residual of its optimality conditions.
 
     These are E V = threshold U and U'E = threshold V', by which the factors' gradients vanish.
@@ -307,7 +295,7 @@ def _candidate(state: _State, work: int) -> tuple[EntropySolution, float]:
         float(np.linalg.norm(point.E @ V - program.threshold * U)),
         float(np.linalg.norm(point.E.T @ U - program.threshold * V)),
     )
-    return EntropySolution(U, s, V, point.b, value, bound, dual, work), residual
+    return Factored(U, s, V, point.b, value, bound, dual, work), residual
 
 
 def _best_bias(point: Point) -> Point:
@@ -324,9 +312,10 @@ def _best_bias(point: Point) -> Point:
     return point
 
 
-def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Y, b, L: logits whose residual is that of equal logits, shrunk to the size that the dual's ball leaves a column.
+def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Y, b, L and a safe L.
 
+    The logits are those whose residual is that of equal logits, shrunk to what the dual's ball leaves a column.
     Too large a margin is worse than too small a one: there the curvature is nearly zero, and Newton's steps overshoot.
     """
     b = bias_alone(program)
@@ -334,7 +323,7 @@ def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     size = np.linalg.norm(zero.E, axis=0)
     norm = float(np.linalg.norm(zero.E, 2))
     if norm == 0:
-        return np.zeros_like(zero.E), b, zero.E
+        return np.zeros_like(zero.E), b, zero.E, zero.E
     reach = program.threshold / norm * float(np.max(size))
     share = np.minimum(1.0, np.divide(reach, size, out=np.ones_like(size), where=size > 0))
     mass = np.where(program.mass > 0, program.mass, 1.0)
@@ -343,4 +332,5 @@ def _start(program: EntropyProgram) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     if program.lam_b == 0:  # the bias takes the whole mean, here and in every step from here
         pull = Y @ program.r
         Y, b = Y - np.outer(pull, program.r), b + pull
-    return Y, b, Ball(Point.at(program, Y, b).E, program.threshold).projection
+    L = Ball(Point.at(program, Y, b).E, program.threshold).projection
+    return Y, b, L, min(1.0, program.threshold / norm) * zero.E

@@ -9,9 +9,10 @@ from ufm.optimum.descent import best_of
 from ufm.optimum.entropy.closed_form import no_features, simplex
 from ufm.optimum.entropy.duality import best_dual_value
 from ufm.optimum.entropy.limits import drop_empty_rows, solve_unregularised
-from ufm.optimum.entropy.newton import EntropySolution, solve_newton
+from ufm.optimum.entropy.newton import solve_newton
 from ufm.optimum.entropy.program import EntropyProgram, Point, state_program
 from ufm.optimum.entropy.spectral import svd
+from ufm.optimum.factored import Factored
 from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
@@ -71,7 +72,7 @@ def solve_entropy(problem: Problem, method: str) -> Optimum:
     )
 
 
-def _solve_wide(program: EntropyProgram, method: str) -> tuple[EntropySolution, str]:
+def _solve_wide(program: EntropyProgram, method: str) -> tuple[Factored, str]:
     """The convex optimum and what found it."""
     if method == "cvxpy":
         from ufm.optimum.entropy.referee import solve_cvxpy
@@ -92,27 +93,27 @@ def _solve_wide(program: EntropyProgram, method: str) -> tuple[EntropySolution, 
     return solve_newton(program), "newton"
 
 
-def _assemble(program: EntropyProgram, U: np.ndarray, s: np.ndarray, V: np.ndarray, b: np.ndarray) -> EntropySolution:
+def _assemble(program: EntropyProgram, U: np.ndarray, s: np.ndarray, V: np.ndarray, b: np.ndarray) -> Factored:
     """A point with its value and the bound from its own residual."""
     point = Point.at(program, (U * s) @ V.T, b)
     bound, dual = best_dual_value(program, point)
     value = point.fit + program.threshold * float(np.sum(s)) + point.bias_penalty()
-    return EntropySolution(U, s, V, b, value, bound, dual, 1)
+    return Factored(U, s, V, b, value, bound, dual, 1)
 
 
-def _closed(program: EntropyProgram, solution: EntropySolution) -> bool:
+def _closed(program: EntropyProgram, solution: Factored) -> bool:
     allowed = _CLOSED if max(program.T.shape) <= _SMALL else _CLOSED_LARGE
     return solution.relative_gap <= allowed
 
 
-def _truncated(program: EntropyProgram, solution: EntropySolution, width: int) -> EntropySolution:
+def _truncated(program: EntropyProgram, solution: Factored, width: int) -> Factored:
     """The largest directions of logits that nothing penalises, with the value there; the bound stays."""
     U, s, V = solution.U[:, :width], solution.s[:width], solution.V[:, :width]
     value = Point.at(program, (U * s) @ V.T, solution.b).fit
-    return EntropySolution(U, s, V, solution.b, value, solution.bound, solution.dual, solution.work)
+    return Factored(U, s, V, solution.b, value, solution.bound, solution.dual, solution.work)
 
 
-def _with_empty_rows(solution: EntropySolution, rows: np.ndarray) -> EntropySolution:
+def _with_empty_rows(solution: Factored, rows: np.ndarray) -> Factored:
     """The solution with the dropped outputs put back: no product, and a bias so low that the softmax loses them."""
     if np.all(rows):
         return solution
@@ -123,12 +124,10 @@ def _with_empty_rows(solution: EntropySolution, rows: np.ndarray) -> EntropySolu
     b[rows] = solution.b
     dual = np.zeros((rows.size, solution.dual.shape[1]))
     dual[rows] = solution.dual
-    return EntropySolution(U, solution.s, solution.V, b, solution.value, solution.bound, dual, solution.work)
+    return Factored(U, solution.s, solution.V, b, solution.value, solution.bound, dual, solution.work)
 
 
-def _balanced_factors(
-    problem: Problem, solution: EntropySolution, r: np.ndarray, width: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _balanced_factors(problem: Problem, solution: Factored, r: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """W (m x d) and the distinct columns of H (d x K) with W H = X diag(1/r), lam_W W'W = lam_H H diag(n) H'."""
     lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
     tilt = math.sqrt(math.sqrt(lam_W) / math.sqrt(lam_H)) if lam_W > 0 and lam_H > 0 else 1.0

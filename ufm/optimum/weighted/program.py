@@ -13,6 +13,7 @@ import numpy as np
 
 from ufm.errors import ProblemError
 from ufm.losses import RescaledMSE
+from ufm.optimum.factored import Factored
 from ufm.optimum.squared.shrinkage import mean_square_threshold
 from ufm.problem import Problem
 
@@ -66,37 +67,11 @@ class WeightedProgram:
         return share * linear - share**2 * square / 2, share * E
 
 
-@dataclass(frozen=True, eq=False)
-class WeightedSolution:
-    """X = U diag(s) V', s > 0, the bias, value, bound and its dual point, and the SVDs spent."""
-
-    U: np.ndarray
-    s: np.ndarray
-    V: np.ndarray
-    b: np.ndarray
-    value: float
-    bound: float
-    dual: np.ndarray
-    work: int
-
-    @property
-    def rank(self) -> int:
-        """Number of directions."""
-        return self.s.size
-
-    @property
-    def relative_gap(self) -> float:
-        """Gap / max(1, |value|)."""
-        return (self.value - self.bound) / max(1.0, abs(self.value))
-
-
-def assemble(
-    program: WeightedProgram, X: np.ndarray, b: np.ndarray, work: int, *, accuracy: float = 1e-12
-) -> WeightedSolution:
+def assemble(program: WeightedProgram, X: np.ndarray, b: np.ndarray, work: int, *, accuracy: float = 1e-12) -> Factored:
     """A point with its value and bound; singular values below `accuracy` of the largest are zero."""
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
     kept = s > accuracy * float(np.max(s, initial=0.0))
     U, s, V = U[:, kept], s[kept], Vt[kept].T
     E = program.residual((U * s) @ V.T, b)
     bound, dual = program.bound(E)
-    return WeightedSolution(U, s, V, b, program.value(s, b, E), bound, dual, work)
+    return Factored(U, s, V, b, program.value(s, b, E), bound, dual, work)

@@ -6,10 +6,11 @@ import numpy as np
 
 from ufm.errors import ProblemError
 from ufm.optimum.descent import best_of
+from ufm.optimum.factored import Factored
 from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.status import OptimumStatus
 from ufm.optimum.weighted.closed_form import balanced
-from ufm.optimum.weighted.program import WeightedProgram, WeightedSolution, assemble
+from ufm.optimum.weighted.program import WeightedProgram, assemble
 from ufm.optimum.weighted.proximal import solve_proximal
 from ufm.problem import Problem
 
@@ -58,7 +59,7 @@ def solve_weighted(problem: Problem, method: str) -> Optimum:
     )
 
 
-def _solve_wide(program: WeightedProgram, method: str) -> tuple[WeightedSolution, str]:
+def _solve_wide(program: WeightedProgram, method: str) -> tuple[Factored, str]:
     """The convex optimum and what found it."""
     if method == "cvxpy":
         from ufm.optimum.weighted.referee import solve_cvxpy
@@ -74,9 +75,7 @@ def _solve_wide(program: WeightedProgram, method: str) -> tuple[WeightedSolution
     return assemble(program, *solve_proximal(program)), "proximal gradient"
 
 
-def _balanced_factors(
-    problem: Problem, solution: WeightedSolution, r: np.ndarray, width: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _balanced_factors(problem: Problem, solution: Factored, r: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
     """W (m x d) and class means H (d x K) with W H = X diag(1/r), lam_W W'W = lam_H H diag(n) H'."""
     lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
     tilt = (lam_W / lam_H) ** 0.25 if lam_W > 0 and lam_H > 0 else 1.0
