@@ -144,26 +144,45 @@ def doubles(images: ImageSet, recipe: Recipe, m: int, heads: int = 1) -> Paramet
 
 @pytest.mark.parametrize("lam_b", [0.0, 0.7])
 @pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
-@pytest.mark.parametrize(("heads", "kind", "decay"), [(1, "linear", 0.0), (1, "relu", 0.02), (3, "linear", 0.0)])
+@pytest.mark.parametrize(
+    ("heads", "changes"),
+    [
+        (1, {}),
+        (1, {"features": "relu", "weight_decay": 0.02, "offset_decay": 0.03}),
+        (3, {}),
+        (1, {"batch_norm": "hidden", "weight_decay": 0.02}),
+        (1, {"batch_norm": "features"}),
+        (1, {"batch_norm": "features_fixed"}),
+    ],
+)
 def test_slope_is_the_derivative_of_the_stated_objective(
-    digits: ImageSet, lam_b: float, loss: str, heads: int, kind: str, decay: float
+    digits: ImageSet, lam_b: float, loss: str, heads: int, changes: dict
 ) -> None:
-    recipe = replace(SMALL, hidden=(9, 8), d=7, features=kind)
+    recipe = replace(SMALL, hidden=(9, 8), d=7, **changes)
     lam_W = tuple(0.02 + 0.01 * l for l in range(heads))
     problem = image_problem(digits, 0.2, lam_b).replace(loss=loss, lam_W=lam_W)
     parameters = doubles(digits, recipe, problem.m, heads)
     X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
     slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64, heads=heads)
-    penalised_slope(parameters, slopes, X, Y, problem, digits.N, decay)
+    penalised_slope(parameters, slopes, X, Y, problem, digits.N, recipe)
 
-    parts = (*parameters.layers, *parameters.offsets, *parameters.heads, parameters.b)
+    normalised = [l for l, gain in enumerate(parameters.gains) if gain is not None]
+    gains, by_gain = ([g for g in p.gains if g is not None] for p in (parameters, slopes))
+    parts = (*parameters.layers, *parameters.offsets, *parameters.heads, parameters.b, *gains)
     leaves = [p.clone().requires_grad_() for p in parts]
     L = len(parameters.layers)
     H = X
     for l in range(L):
-        H = H @ leaves[l].T + leaves[L + l]
-        H = torch.relu(H) if l < L - 1 or kind == "relu" else H
-    top, b = leaves[2 * L : -1], leaves[-1]
+        H = H @ leaves[l].T
+        if l in normalised:
+            H = (
+                (H - H.mean(0))
+                / (H.var(0, correction=0) + 1e-5).sqrt()
+                * leaves[2 * L + heads + 1 + normalised.index(l)]
+            )
+        H = H + leaves[L + l]
+        H = torch.relu(H) if l < L - 1 or recipe.features == "relu" else H
+    top, b = leaves[2 * L : 2 * L + heads], leaves[2 * L + heads]
     Z = H
     for W in reversed(top):
         Z = Z @ W.T
@@ -171,9 +190,15 @@ def test_slope_is_the_derivative_of_the_stated_objective(
     fit = ((Z - Y) ** 2).sum() / 2 if loss == "mse" else (Z.logsumexp(1) - (Z * Y).sum(1)).sum()
     value = fit / digits.N + lam_b / 2 * (b**2).sum() + float(problem.lam_H) / 2 * (H**2).sum()
     value = value + sum(lam / 2 * (W**2).sum() for lam, W in zip(lam_W, top, strict=True))
-    value = value + decay / 2 * sum((A**2).sum() for A in leaves[:L])
+    value = value + recipe.weight_decay / 2 * sum((A**2).sum() for A in leaves[:L])
+    value = value + recipe.offset_decay / 2 * sum((o**2).sum() for o in leaves[L : 2 * L])
     value.backward()
-    for slope, leaf in zip((*slopes.layers, *slopes.offsets, *slopes.heads, slopes.b), leaves, strict=True):
+    assert len(gains) == {"none": 0, "hidden": 2, "features": 1, "features_fixed": 1}[recipe.batch_norm]
+    if recipe.batch_norm == "features_fixed":
+        for fixed in (leaves[L + 2], leaves[-1]):
+            assert fixed.grad is not None
+            fixed.grad.zero_()
+    for slope, leaf in zip((*slopes.layers, *slopes.offsets, *slopes.heads, slopes.b, *by_gain), leaves, strict=True):
         assert leaf.grad is not None
         torch.testing.assert_close(slope, leaf.grad, rtol=1e-9, atol=roundoff(100))
 
@@ -183,15 +208,15 @@ def test_batches_are_unbiased(digits: ImageSet) -> None:
     parameters = doubles(digits, recipe, problem.m)
     X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
     slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64)
-    penalised_slope(parameters, slopes, X, Y, problem, digits.N)
+    penalised_slope(parameters, slopes, X, Y, problem, digits.N, recipe)
     whole, batches = slopes.flat.clone(), torch.zeros_like(slopes.flat)
     for part in torch.randperm(digits.N, generator=torch.Generator().manual_seed(0)).split(100):
-        penalised_slope(parameters, slopes, X[part], Y[part], problem, digits.N)
+        penalised_slope(parameters, slopes, X[part], Y[part], problem, digits.N, recipe)
         batches += slopes.flat / 10
     torch.testing.assert_close(batches, whole, rtol=1e-10, atol=roundoff(100))
-    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, 100)  # the fault: lam_H without N/B
+    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, 100, recipe)  # the fault: lam_H without N/B
     faulty = slopes.flat.clone()
-    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, digits.N)
+    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, digits.N, recipe)
     assert float((faulty - slopes.flat).norm()) > 1e-3
 
 
@@ -357,7 +382,7 @@ def test_trials_train_to_records_with_what_is_swept(tmp_path) -> None:
     ("change", "says"),
     [
         (('name = "deep"', 'nam = "deep"'), r"run\.nam"),
-        (("t_rel = [0.1, 0.2]", "width = [3]"), r"run\.sweep"),
+        (("t_rel = [0.1, 0.2]", "depth = [3]"), r"run\.sweep"),
         (('targets = "moments"', 'targets = "onehot"'), "choose 'moments', or one of the encodings"),
         (("layers = 2\nsweep = { t_rel = [0.1, 0.2] }", "layers = 2"), r"run\.sweep.*needs this entry"),
     ],

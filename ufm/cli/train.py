@@ -74,7 +74,7 @@ def _trials(campaign: str, only: str, out: Path, *, quiet: bool) -> list[str]:
                 trial.images,
                 trial.problems(),
                 trial.seeds,
-                trial.recipe,
+                trial.recipes(),
                 along=trial.along,
                 progress=lambda done, total, what=what, progress=progress: progress(what, done, total),
             )

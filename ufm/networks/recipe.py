@@ -13,8 +13,10 @@ class Recipe:
     """How a network is built and trained.
 
     hidden: widths of the ReLU layers; d: width of the feature layer; features: "linear", or "relu" for features that
-    are never negative; weight_decay: weight of half the squared norm of the backbone's layers; feature_scale: what the
-    He initialisation of the feature layer is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)).
+    are never negative; batch_norm (`ufm.networks.batch_norm`): "none", "hidden" (every ReLU layer, before the ReLU),
+    "features", or "features_fixed" with the gain 1 and the offset 0, not trained; weight_decay, offset_decay: weights
+    of half the squared norms of the backbone's layers and of their offsets; feature_scale: what the He initialisation
+    of the feature layer is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)).
     Adam with `lr`, `betas`, `eps` on batches of `batch` samples for `steps` steps; the learning rate rises linearly
     over the first `warm_up` fraction of the steps and falls as a cosine to `final_lr` times its peak. checkpoints: how
     often the history looks at all samples.
@@ -23,7 +25,9 @@ class Recipe:
     hidden: tuple[int, ...] = (256, 256, 256)
     d: int = 64
     features: str = "linear"
+    batch_norm: str = "none"
     weight_decay: float = 0.0
+    offset_decay: float = 0.0
     feature_scale: float | None = None
     lr: float = 3e-3
     betas: tuple[float, float] = (0.9, 0.99)
@@ -43,8 +47,11 @@ class Recipe:
             value = getattr(self, name)
             _demand(_whole(value, least), name, value, f"give an integer of at least {least}.")
         _demand(self.features in ("linear", "relu"), "features", self.features, "choose 'linear' or 'relu'.")
-        good = self.weight_decay == 0 or _positive(self.weight_decay)
-        _demand(good, "weight_decay", self.weight_decay, "give a finite number >= 0.")
+        known = ("none", "hidden", "features", "features_fixed")
+        _demand(self.batch_norm in known, "batch_norm", self.batch_norm, f"choose one of {', '.join(known)}.")
+        for name in ("weight_decay", "offset_decay"):
+            value = getattr(self, name)
+            _demand(value == 0 or _positive(value), name, value, "give a finite number >= 0.")
         if self.feature_scale is not None:
             _demand(_positive(self.feature_scale), "feature_scale", self.feature_scale, "give a number > 0, or None.")
         for name in ("lr", "eps"):
@@ -53,6 +60,11 @@ class Recipe:
         _demand(good, "betas", self.betas, "give two numbers in [0, 1).")
         _demand(0 <= self.warm_up < 1, "warm_up", self.warm_up, "give a fraction of the steps in [0, 1).")
         _demand(0 < self.final_lr <= 1, "final_lr", self.final_lr, "give a fraction of lr in (0, 1].")
+
+    @property
+    def normalised(self) -> tuple[bool, ...]:
+        """For every layer of the backbone, the feature layer last: whether a batch norm follows it."""
+        return (self.batch_norm == "hidden",) * len(self.hidden) + (self.batch_norm.startswith("features"),)
 
     @property
     def scale(self) -> float:

@@ -3,7 +3,7 @@
     1/N sum_i loss(W_{p-1}..W_1 h_i + b, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
 
 over the network's parameters, H = h(X). A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its
-gradient is unbiased. The backbone has a penalty of its own only where the recipe says `weight_decay`.
+gradient is unbiased. The backbone has a penalty of its own only where the recipe says `weight_decay` or `offset_decay`.
 """
 
 import time
@@ -20,7 +20,7 @@ from ufm.errors import ProblemError
 from ufm.metrics.nc1 import nc1
 from ufm.metrics.split import split_classes
 from ufm.networks.data import ImageSet
-from ufm.networks.mlp import Parameters, backward, features, forward
+from ufm.networks.mlp import Parameters, activations, backward, features, forward
 from ufm.networks.recipe import Recipe
 from ufm.problem import ClassTargets, Problem, objective
 from ufm.record import versions
@@ -33,8 +33,10 @@ _REPORT_EVERY = 10  # steps between calls of progress
 class Trained:
     """A trained network read as a UFM state: H (d x N, double), labels (N), W (m x d), b (m), and how it got there.
 
-    layers: W_{p-1}..W_1, whose product W is; history: arrays `step`, `value` (the objective over all samples), `nc1`
-    (absent for regression); value: the last of them; seconds: wall-clock; cpu_seconds: of this process.
+    layers: W_{p-1}..W_1, whose product W is; below: the last hidden layer (width x N), whose affine image H is where
+    neither batch norm nor ReLU follows; squared_norms: of the backbone's layers, first to last; history: arrays `step`,
+    `value` (the objective over all samples), `nc1` (absent for regression); value: the last of them; seconds:
+    wall-clock; cpu_seconds: of this process.
     """
 
     H: np.ndarray
@@ -42,6 +44,8 @@ class Trained:
     W: np.ndarray
     layers: tuple[np.ndarray, ...]
     b: np.ndarray
+    below: np.ndarray
+    squared_norms: tuple[float, ...]
     value: float
     history: dict[str, np.ndarray]
     problem: Problem
@@ -82,12 +86,15 @@ def train(
         parameters = Parameters.random(images.pixels, recipe, problem.m, generator, heads=problem.p - 1)
         history = _descend(parameters, X, Y, images, problem, recipe, generator, progress)
         H, layers, b = state(parameters, X)
+        below = activations(parameters, X)[-2].numpy().T
     return Trained(
         H=H,
         labels=images.labels,
         W=reduce(np.matmul, layers),
         layers=layers,
         b=b,
+        below=below,
+        squared_norms=tuple(float(A.double().square().sum()) for A in parameters.layers),
         value=float(history["value"][-1]),
         history=history,
         problem=problem,
@@ -106,14 +113,11 @@ def state(parameters: Parameters, X: Tensor) -> tuple[np.ndarray, tuple[np.ndarr
 
 
 def penalised_slope(
-    parameters: Parameters, slopes: Parameters, X: Tensor, Y: Tensor, problem: Problem, N: int, decay: float = 0.0
+    parameters: Parameters, slopes: Parameters, X: Tensor, Y: Tensor, problem: Problem, N: int, recipe: Recipe
 ) -> None:
-    """Write into `slopes` the gradient of the objective as a batch X (B x pixels), Y (B x m) of N samples sees it.
-
-    decay: weight of half the squared norm of the backbone's layers.
-    """
-    B = X.shape[0]
-    seen = forward(parameters, X)
+    """Write into `slopes` the gradient of the objective as a batch X (B x pixels), Y (B x m) of N samples sees it."""
+    B, kept = X.shape[0], []
+    seen = forward(parameters, X, kept)
     below = [seen[-1]]  # what enters W_1, .., W_{p-1}
     for W in parameters.heads[:0:-1]:
         below.append(below[-1] @ W.T)
@@ -126,10 +130,14 @@ def penalised_slope(
     for l, (W, slope, lam) in enumerate(zip(parameters.heads, slopes.heads, problem.lam_W, strict=True)):
         torch.addmm(W, G.T, below[-1 - l], beta=float(lam), out=slope)
         G = G @ W if l < last else torch.addmm(seen[-1], G, W, beta=float(problem.lam_H) * N / B)
-    backward(parameters, slopes, seen, G)
-    if decay:
-        for slope, A in zip(slopes.layers, parameters.layers, strict=True):
-            slope.add_(A, alpha=decay)
+    backward(parameters, slopes, seen, kept, G)
+    for decay, slope_of, held in (
+        (recipe.weight_decay, slopes.layers, parameters.layers),
+        (recipe.offset_decay, slopes.offsets, parameters.offsets),
+    ):
+        if decay:
+            for slope, A in zip(slope_of, held, strict=True):
+                slope.add_(A, alpha=decay)
 
 
 def _descend(
@@ -161,7 +169,7 @@ def _descend(
             used = 0
         batch.fill(X, Y, shuffled[used : used + B])
         used += B
-        penalised_slope(parameters, slopes, batch.X, batch.Y, problem, N, recipe.weight_decay)
+        penalised_slope(parameters, slopes, batch.X, batch.Y, problem, N, recipe)
         adam.param_groups[0]["lr"] = rate(step)
         adam.step()
         if step + 1 in looks:

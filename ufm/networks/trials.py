@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,19 @@ from ufm.problem import Problem, classes, samples
 from ufm.problem.targets import Targets
 from ufm.share import locate
 
-_SWEPT = ("lam_b", "t_rel", "lam_H", "lam_W")
-_FIELDS = ("name", "images", "counts", "targets", "loss", "layers", "t_rel", "lam_b", "lam_H", "lam_W")
-_FIELDS += ("sweep", "seeds", "recipe")
+_WEIGHTS = ("lam_b", "t_rel", "lam_H", "lam_W", "decay")
+_OF_RECIPE = ("width", "d", "steps", "batch", "lr", "final_lr")
+_SWEPT = (*_WEIGHTS, *_OF_RECIPE)
+_FIELDS = ("name", "images", "counts", "targets", "loss", "layers", *_WEIGHTS, "sweep", "seeds", "recipe")
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Networks on one image set for one kind of targets, along one weight, with several seeds.
+    """Networks on one image set for one kind of targets, along one weight or one entry of the recipe, several seeds.
 
-    along, values: what is swept; record: the file that holds the recorded networks.
+    along, values: what is swept; record: the file that holds the recorded networks. Swept entries of the recipe are its
+    own, and "width", that of every hidden layer. "decay" is plain weight decay: one weight for the classifier and for
+    all layers and offsets of the backbone, and none on the features.
     """
 
     name: str
@@ -45,6 +48,8 @@ class Trial:
         dimension), with which t_rel is the relative regularisation of balanced one-hot codes at any depth.
         """
         said = {**self.fields, self.along: value}
+        if "decay" in said:
+            said |= {"lam_W": said["decay"], "lam_H": 0.0}
         t, layers = float(said.get("t_rel", 0.2)), int(said.get("layers", 1))
         K = getattr(self.targets, "K", self.targets.m)
         lam_W = float(said.get("lam_W", t / K))
@@ -54,11 +59,27 @@ class Trial:
             lam_W=(lam_W,) * layers,
             lam_H=float(said.get("lam_H", t / self.images.N)),
             lam_b=float(said.get("lam_b", np.inf)),
+            width=int(value) if self.along == "d" else None,
         )
 
     def problems(self) -> dict[float, Problem]:
         """{value: problem}, in order."""
         return {value: self.problem(value) for value in self.values}
+
+    def recipe_at(self, value: float) -> Recipe:
+        """The recipe at one value of what is swept."""
+        decay = value if self.along == "decay" else self.fields.get("decay")
+        recipe = self.recipe if decay is None else replace(self.recipe, weight_decay=decay, offset_decay=decay)
+        if self.along == "width":
+            return replace(recipe, hidden=(int(value),) * len(recipe.hidden))
+        if self.along in _OF_RECIPE:
+            kind = type(getattr(recipe, self.along))
+            return replace(recipe, **{self.along: kind(value)})
+        return recipe
+
+    def recipes(self) -> dict[float, Recipe]:
+        """{value: recipe}, in order."""
+        return {value: self.recipe_at(value) for value in self.values}
 
 
 def load_trials(name: str | Path) -> list[Trial]:
@@ -92,7 +113,7 @@ def _trials(file: str, spec: Mapping[str, Any]) -> Iterator[Trial]:
             name=said["name"],
             images=known[key],
             targets=_targets(known[key], said.get("targets", "one_hot")),
-            fields={k: said[k] for k in ("loss", "layers", "t_rel", "lam_b", "lam_H", "lam_W") if k in said},
+            fields={k: said[k] for k in ("loss", "layers", *_WEIGHTS) if k in said},
             along=along,
             values=tuple(float(v) for v in values),
             seeds=tuple(said.get("seeds", [0])),
