@@ -201,15 +201,16 @@ def test_chebyshev_damps_up_to_its_reach_and_is_of_order_two(s: int) -> None:
     method = rkc()
     z = np.linspace(0, method.reach(s), 20_001)[1:]
     assert np.abs(stability(method, s, z)).max() < 1
-    assert np.abs(stability(method, s, z[z > 1])).max() < 0.97
-    assert np.abs(stability(method, s, 1.3 * z)).max() > 1
+    assert np.abs(stability(method, s, z[z > 1])).max() < 0.65  # the reference's own damping leaves 0.95
+    assert np.abs(stability(method, s, 1.4 * z)).max() > 1
     small = np.array([1e-2, 5e-3])
     error = np.abs(stability(method, s, small) - np.exp(-small))
     assert 2.8 < np.log2(error[0] / error[1]) < 3.2
     c = method.recursion(s).c
     assert np.all(np.diff(c) > 0)
     np.testing.assert_allclose(c[-1], 1.0, rtol=1e-12)
-    np.testing.assert_allclose(c[2:], (np.arange(2, s + 1) ** 2 - 1) / (s**2 - 1), rtol=0.05)
+    undamped = replace(method, damping=1e-6).recursion(s).c
+    np.testing.assert_allclose(undamped[2:], (np.arange(2, s + 1) ** 2 - 1) / (s**2 - 1), rtol=1e-5)
 
 
 def test_stages_suffice_and_are_no_more_than_needed() -> None:

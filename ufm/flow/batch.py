@@ -201,7 +201,8 @@ class _Rows:
 
     def measure_fastest(self, iterations: int) -> None:
         """`ufm.flow.spectrum.fastest_rate` of every flow."""
-        field, xp, v = self.field, self.field.xp, self.error
+        field, xp = self.field, self.field.xp
+        v = self.error
         held = self.stepper.holds_bias
         free = xp.astype(xp.arange(v.shape[1], device=getattr(v, "device", None)) >= (field.m if held else 0), v.dtype)
         length = stack.norm(field, self.y)

@@ -118,7 +118,7 @@ def _time_constants(problem: Problem, field: Field, y: Array, time: float) -> fl
     """
     with np.errstate(over="ignore", invalid="ignore"):
         slope = field(y, 0.0)
-        rate = fastest_rate(field, 0.0, y, slope, slope, implicit_bias=field.bias_rate is not None, iterations=4)
+        rate = fastest_rate(field, 0.0, y, slope, slope, implicit_bias=field.bias_rate is not None, iterations=4).rate
     lam_W, lam_H = float(problem.lam_W[0]), float(problem.lam_H)
     if problem.p == 2 and field.quadratic and lam_W > 0 and lam_H > 0:
         A, ratio = to_numpy(field.targets[0]), math.sqrt(lam_W / lam_H)

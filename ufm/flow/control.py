@@ -12,7 +12,7 @@ from ufm.flow.stack import ArrayNorms
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 5.0
 SUMS_UP = 1e-5  # the tolerance at which the errors of a second-order method's steps add up to about itself
-MARGIN = 1.1  # power iteration underestimates the fastest rate by a little
+MARGIN = 1.05  # power iteration underestimates the fastest rate by a little
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ufm.arrays import Array, array_namespace
+from ufm.arrays import Array, array_namespace, to_numpy
 from ufm.constraints import FixedClassifier
 from ufm.errors import ProblemError
 from ufm.flow.field import Field, field_of
@@ -106,14 +106,14 @@ class Coordinates:
         factor = self.factor(y)
         if factor is not None:
             return factor @ factor.T / self.field.N
-        field, xp = self.field, self.field.xp
+        field = self.field
         if isinstance(field.within, Law):
-            _, W, Ht = field.unpack(y)
-            eye = xp.eye(W[0].shape[1], dtype=y.dtype, device=getattr(y, "device", None))
-            B = W[0].T @ W[0] - Ht.T @ Ht - field.within.left(t) * field.within.eigenvalues * eye
+            axes: Array = self.span  # those of D0: A-mode always has them
+            W, Ht = (part @ axes.T for part in (field.unpack(y)[1][0], field.unpack(y)[2]))
+            B = W.T @ W - Ht.T @ Ht - (axes * (field.within.left(t) * field.within.eigenvalues)) @ axes.T
         else:
             B = field.within.matrix(y[field.seen :])  # pyright: ignore[reportOptionalMemberAccess]
-        B = B if self.span is None else self.span @ B @ self.span.T
+            B = B if self.span is None else self.span @ B @ self.span.T
         if self.outside is not None and self.columns.held is None:
             B = B + math.exp(-2 * field.lam_H * t) * self.outside
         return B / field.N
@@ -278,6 +278,16 @@ def _root(B: Array) -> Array:
     return vectors[:, first:] * xp.sqrt(xp.where(values[first:] > 0, values[first:], 0 * values[first:]))
 
 
+def _has_rank(B: Array, rank: int) -> bool:
+    """Whether a block of so many rows shows that B, symmetric and not negative, has this rank: cheaper than a root."""
+    block = to_numpy(B[:rank, :rank])
+    try:
+        pivots = np.diagonal(np.linalg.cholesky(block)) ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return bool(pivots.min() > rank * np.finfo(block.dtype).eps * np.trace(block))
+
+
 def _kept_span(rows: Array, B: Array) -> Array | None:
     """Orthonormal columns whose span holds the rows and is left to itself by B; None where it is the whole space."""
     xp, d = array_namespace(rows), rows.shape[1]
@@ -289,6 +299,8 @@ def _kept_span(rows: Array, B: Array) -> Array | None:
     small = 64 * float(xp.finfo(B.dtype).eps) * float(xp.sum(B * B)) ** 0.5
     if float(xp.sum(leak * leak)) ** 0.5 <= small:
         return span
+    if _has_rank(B, d - rows.shape[0]):
+        return None
     root = _root(B)
     if rows.shape[0] + root.shape[1] >= d:
         return None

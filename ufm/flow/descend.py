@@ -212,4 +212,4 @@ def _limit(method: Steps) -> float:
 def _fastest(field: Field, y: Array) -> float:
     slope = field(y, 0.0)
     v = slope if norm(slope) > 0 else field.xp.ones_like(y)
-    return fastest_rate(field, 0.0, y, slope, v, implicit_bias=False, iterations=12)
+    return fastest_rate(field, 0.0, y, slope, v, implicit_bias=False, iterations=12).rate

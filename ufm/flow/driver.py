@@ -100,6 +100,7 @@ class _Loop:
     size: float = 1.0  # of the last accepted step's error
     error: Array = None
     fastest: float = 0.0
+    mode: Array = None  # the direction of that rate
     next_algebraic: float = 0.0
     started: Started | None = None
     fell_back: bool = False
@@ -228,7 +229,8 @@ class _Loop:
 
     def _measure_fastest(self, iterations: int) -> None:
         holds_bias = self.stepper.holds_bias
-        self.fastest = fastest_rate(
+        damped = isinstance(self.stepper, ChebyshevStepper)  # its errors show no fast mode
+        self.fastest, self.mode = fastest_rate(
             self.stepper.field,
             self.t,
             self.y,
@@ -236,5 +238,6 @@ class _Loop:
             self.error,
             implicit_bias=holds_bias,
             iterations=iterations,
+            mode=self.mode if damped else None,
         )
         self.evaluations += iterations

@@ -28,9 +28,14 @@ from ufm.problem import Problem
 Norms = tuple[float, float]
 
 
+def square(x: Array) -> float:
+    """Sum of the squares of a flat array, as a number."""
+    return float(x @ x)
+
+
 def norm(x: Array) -> float:
     """Euclidean norm of a flat array, as a number."""
-    return math.sqrt(float(x @ x))
+    return math.sqrt(square(x))
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,17 +193,17 @@ class Field:
             value += self.drive[1] - float(self.drive[0] @ y)
         if self.within is None:
             return value
-        pulled, trace = self.unseen(P, Ht, PH, y, t)
+        pulled, trace = self._unseen(P, P @ P.T @ P, Ht, y, t)
         return value + float(self.xp.sum(P * pulled)) / (2 * self.N) + self.lam_H * trace / 2
 
-    def unseen(self, P: Array, Ht: Array, PH: Array, y: Array, t: float) -> tuple[Array, float]:
-        """P B (m x d) and tr B."""
+    def _unseen(self, P: Array, gram_P: Array, Ht: Array, y: Array, t: float) -> tuple[Array, float]:
+        """P B (m x d) and tr B, where `within` knows B; gram_P is P P'P."""
+        cut = self.classifier.stop
         if isinstance(self.within, Law):
-            return self.within.gram_pull(P, t) - PH @ Ht, self.within.trace(P, Ht, t)
-        if self.within is None:
-            return self.xp.zeros_like(P), 0.0
+            trace = self.within.trace(square(y[self.m : cut]), square(y[cut : self.seen]), t)
+            return self.within.less(gram_P, P, t) - P @ Ht.T @ Ht, trace
         carried = y[self.seen :]
-        return P @ self.within.matrix(carried), self.within.trace(carried)
+        return P @ self.within.matrix(carried), self.within.trace(carried)  # pyright: ignore[reportOptionalMemberAccess]
 
     def norms(self, y: Array, t: float) -> Norms:
         """Norms of the classifier (with b) and of the features of all samples."""
@@ -206,8 +211,10 @@ class Field:
         first, second = norm(y[:cut]), norm(y[cut : self.seen])
         if self.within is None:
             return first, second
-        _, W, Ht = self.unpack(y)
-        trace = self.within.trace(W[-1], Ht, t) if isinstance(self.within, Law) else self.within.trace(y[self.seen :])
+        if isinstance(self.within, Law):
+            trace = self.within.trace(square(y[self.m : cut]), square(y[cut : self.seen]), t)
+        else:
+            trace = self.within.trace(y[self.seen :])
         return first, math.hypot(second, math.sqrt(trace)) if math.isfinite(trace) else math.inf
 
     def error_norms(self, error: Array) -> Norms:
@@ -221,11 +228,13 @@ class Field:
             return norm(slope)
         _, W, Ht = self.unpack(y)
         P = reduce(self.xp.matmul, W)
-        pulled, trace = self.unseen(P, Ht, P @ Ht.T, y, t)
-        rest = unseen_gradient(P, pulled, trace, self.N, self.lam_H)
+        gram = P @ P.T
+        gram_P = gram @ P
+        pulled, trace = self._unseen(P, gram_P, Ht, y, t)
+        rest = unseen_gradient(P, gram_P, pulled, trace, self.N, self.lam_H)
         if isinstance(self.within, Law):
-            gram = norm(self.xp.reshape(P @ P.T, (-1,)))  # >= the largest eigenvalue of P'P
-            rest = min(rest, (gram / self.N + self.lam_H) * math.sqrt(self.within.trace_bound(t)))
+            largest = norm(self.xp.reshape(gram, (-1,)))  # or more: of the eigenvalues of P'P
+            rest = min(rest, (largest / self.N + self.lam_H) * math.sqrt(self.within.trace_bound(t)))
         return math.hypot(norm(slope[: self.seen]), rest)
 
 

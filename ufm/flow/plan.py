@@ -184,7 +184,7 @@ def _start(problem: Problem, start: Any, backend: Backend) -> tuple[State, int |
 def _time_scale(at: Coordinates, y: Array) -> float:
     """1 / the fastest rate at the start, or 1 where there is none."""
     slope = at.field(y, 0.0)
-    return 1 / (fastest_rate(at.field, 0.0, y, slope, slope, implicit_bias=False, iterations=4) or 1.0)
+    return 1 / (fastest_rate(at.field, 0.0, y, slope, slope, implicit_bias=False, iterations=4).rate or 1.0)
 
 
 def _floating(state: State) -> State:

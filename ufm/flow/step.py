@@ -95,6 +95,7 @@ class ChebyshevStepper:
     field: Field
     method: Chebyshev
     margin: float = 1.2  # on the measured rate, since a mode beyond the stability interval explodes
+    _work: dict[tuple[int, ...], Array] = dataclass_field(default_factory=dict)
 
     @property
     def holds_bias(self) -> bool:
@@ -105,22 +106,29 @@ class ChebyshevStepper:
         """One step of length h from (t, y), where dy/dt is slope; as many stages as h fastest needs."""
         field, m, rate = self.field, self.field.m, self.field.bias_rate
         s = self.method.stages(self.margin * h * fastest)
-        mu, nu, mu_tilde, gamma_tilde, c = (x.tolist() for x in self.method.recursion(s))
-        before, stage, moving = y, y + (h * mu_tilde[1]) * slope, slope
+        table, c = self.method.rows(s), self.method.recursion(s).c.tolist()
+        weights = device_array(field.xp, table[:, 0] + h * table[:, 1], y)
+        K = self._space(y)
+        K[0, :], K[1, :], K[2, :], K[3, :], K[4, :] = y, slope, slope, y, y
         b, rest = y[:m], y[:m] + slope[:m] / rate if rate else y[:m]
+        stage = y
         for j in range(1, s + 1):
-            if j > 1:
-                new = (1 - mu[j] - nu[j]) * y + mu[j] * stage + nu[j] * before
-                new = new + (h * mu_tilde[j]) * moving + (h * gamma_tilde[j]) * slope
-                before, stage = stage, new
-            if rate is None:
-                moving = field(stage, t + c[j] * h)
-                continue
-            relax = _Relaxation(b, rest, rate * (c[j] - c[j - 1]) * h)
-            moving = field(stage, t + c[j] * h, relax)
-            b, rest = stage[:m], stage[:m] + moving[:m] / rate
+            stage = weights[j, :] @ K
+            relax = None if rate is None else _Relaxation(b, rest, rate * (c[j] - c[j - 1]) * h)
+            moving = field(stage, t + c[j] * h, relax, K[2, :])
+            K[3 + j % 2, :] = stage
+            if rate is not None:
+                b, rest = stage[:m], stage[:m] + moving[:m] / rate
+        moving = field.xp.asarray(K[2, :], copy=True)
         error = 0.8 * (y - stage) + (0.4 * h) * (slope + moving)
         return Step(stage, error, moving, s)
+
+    def _space(self, y: Array) -> Array:
+        """Room for the five vectors of a stage, the same at every step."""
+        if y.shape not in self._work:
+            self._work.clear()
+            self._work[y.shape] = self.field.xp.empty((5, *y.shape), dtype=y.dtype, device=getattr(y, "device", None))
+        return self._work[y.shape]
 
 
 class _Relaxation(NamedTuple):

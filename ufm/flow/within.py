@@ -41,17 +41,18 @@ class Law:
 
     def gram_pull(self, W: Array, t: Any, N: Any = 1) -> Array:
         """W (W'W - e^(-2lt) D0)/N, m x d: W S with the seen columns' part not yet taken away."""
-        left = self.left(t)
         gram = W @ transposed(W)
         gram /= N
-        pulled = gram @ W
-        pulled -= W * (self.eigenvalues * ((left if isinstance(left, float) else left[:, None, None]) / N))
-        return pulled
+        return self.less(gram @ W, W, t, N)
 
-    def trace(self, W: Array, Ht: Array, t: float) -> float:
-        """tr B, within its exact bounds."""
-        xp = array_namespace(W)
-        by_law = float(xp.sum(W * W)) - float(xp.sum(Ht * Ht)) - self.left(t) * self.total
+    def less(self, moved: Array, W: Array, t: Any, N: Any = 1) -> Array:
+        """moved - W e^(-2lt) D0/N."""
+        left = self.left(t)
+        return moved - W * (self.eigenvalues * ((left if isinstance(left, float) else left[:, None, None]) / N))
+
+    def trace(self, square_W: float, square_H: float, t: float) -> float:
+        """tr B, within its exact bounds, from ||W||^2 and that of the seen columns."""
+        by_law = square_W - square_H - self.left(t) * self.total
         return by_law if math.isnan(by_law) else min(max(by_law, 0.0), self.trace_bound(t))
 
     def trace_bound(self, t: float) -> float:
@@ -124,10 +125,11 @@ class Scatter:
         return xp.reshape((GBG + GBG.T) / 2, (-1,)) / self.unit
 
 
-def unseen_gradient(P: Array, PB: Array, trace: float, N: int, lam_H: float) -> float:
-    """||G Hw||_F, the gradient by the unseen columns: its square is tr(G B G), in P B and tr B."""
+def unseen_gradient(P: Array, gram_P: Array, PB: Array, trace: float, N: int, lam_H: float) -> float:
+    """||G Hw||_F, the gradient by the unseen columns: its square is tr(G B G), in P, P P'P, P B and tr B."""
     xp = array_namespace(P)
-    once, twice = float(xp.sum(P * PB)), float(xp.sum(((P @ P.T) @ P) * PB))
+    flat = xp.reshape(PB, (-1,))
+    once, twice = (float(xp.reshape(x, (-1,)) @ flat) for x in (P, gram_P))
     square = lam_H**2 * trace + 2 * lam_H / N * max(once, 0.0) + max(twice, 0.0) / N**2
     return math.sqrt(square) if math.isfinite(square) else math.inf
 
