@@ -70,6 +70,7 @@ def remaining_slope(optimum):
 
 @settings(max_examples=80, deadline=None)
 @given(st.integers(0, 10**6))
+@example(337829)  # the fast start ends with a gap of 7e-11 and a slope of 2e-6: the safe one must follow
 def test_every_target_imbalance_and_bias_is_certified(seed):
     assert_certified(solve(random_problem(seed)))
 

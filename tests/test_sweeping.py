@@ -140,7 +140,7 @@ def test_a_full_disk_loses_nothing_that_was_done(plan, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ("[sweep]\nlam_x = [1.0]", r"sweep\.lam_x.*lam_W, lam_H, lam_b"),
+        ("[sweep]\nlam_x = [1.0]", r"sweep\.lam_x.*lam_b, lam_W, lam_H"),
         ("[sweep]\nlam_b = []", r"sweep\.lam_b"),
         ("[sweep]\nlam_b = [1.0, 1.0]", "each value once"),
         ("[sweep]\nlam_b = [-1.0]", "lam_b"),

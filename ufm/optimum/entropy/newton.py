@@ -40,7 +40,7 @@ _SHARPEST = 1e6  # largest sigma relative to the first
 _PATIENCE = 8  # rounds without a smaller gap ...
 _PATIENCE_CLOSED, _CLOSED = 4, 1e-10  # ... and without one once the relative gap is as small as this
 _LEAST_PIVOT = 1e-5  # of a Cholesky factor whose inverse keeps six digits of sixteen
-_CERTAIN = 1e-9  # relative gap above which another start is tried
+_CERTAIN = (1e-9, 1e-7)  # relative gap, and residual as above, beyond which another start is tried
 _ROUND_OFF = 1e-13  # singular values below this share of the largest are zero
 _EPS = float(np.finfo(float).eps)
 
@@ -52,14 +52,19 @@ def solve_newton(program: EntropyProgram) -> Factored:
     steps make nothing of it, as they may with a bias that is nearly free, at that of zero logits, which is safe.
     """
     Y, b, L, safe = _start(program)
-    found = _from(program, Y, b, L)
-    if found.relative_gap <= _CERTAIN:
+    gap, slope = next((gap, slope) for size, gap, slope in _ENOUGH if max(Y.shape) <= size)
+    found, merit = _from(program, Y, b, L)
+    if merit[0] <= max(gap, _CERTAIN[0]) and merit[1] <= max(slope, _CERTAIN[1]):
         return found
-    return min(found, _from(program, Y, b, safe), key=lambda solution: solution.relative_gap)
+    again, other = _from(program, Y, b, safe)
+    return again if other < merit else found
 
 
-def _from(program: EntropyProgram, Y: np.ndarray, b: np.ndarray, L: np.ndarray) -> Factored:
-    """The best that rounds of Newton's method and multipliers find from a start."""
+def _from(program: EntropyProgram, Y: np.ndarray, b: np.ndarray, L: np.ndarray) -> tuple[Factored, tuple[float, float]]:
+    """The best that rounds of Newton's method and multipliers find from a start, its relative gap and its residual.
+
+    A gap that is closed as far as it need be counts as that far: the residual then tells which is better.
+    """
     root = math.sqrt(min(Y.shape))
     sigma = program.threshold * root / (float(np.linalg.norm(Y)) or 1.0)
     gap, slope = next((gap, slope) for size, gap, slope in _ENOUGH if max(Y.shape) <= size)
@@ -71,13 +76,13 @@ def _from(program: EntropyProgram, Y: np.ndarray, b: np.ndarray, L: np.ndarray) 
         state, used, reached = _minimise(state, goal / (2 if best.relative_gap <= gap else 20))
         work += used
         candidate, residual = _candidate(state, work)
-        now = (max(candidate.relative_gap, gap), residual)  # a closed gap says no more; the residual still does
-        idle = 0 if now[0] < 0.9 * merit[0] or (now[0] <= merit[0] and residual < 0.9 * merit[1]) else idle + 1
+        now = (max(candidate.relative_gap, gap), residual / (program.threshold * root))
+        idle = 0 if now[0] < 0.9 * merit[0] or (now[0] <= merit[0] and now[1] < 0.9 * merit[1]) else idle + 1
         if now < merit:
             best, merit = candidate, now
         if candidate.relative_gap <= gap and residual <= goal:
-            return candidate
-        if not reached and state.slope > steepest and merit[0] > _CERTAIN:
+            return candidate, now
+        if not reached and state.slope > steepest and merit[0] > _CERTAIN[0]:
             break  # the start was no good
         if idle >= (_PATIENCE_CLOSED if best.relative_gap <= _CLOSED else _PATIENCE):
             break  # round-off has the last word
@@ -88,7 +93,7 @@ def _from(program: EntropyProgram, Y: np.ndarray, b: np.ndarray, L: np.ndarray) 
             sigma, growth = sigma / growth, max(2.0, growth / 2)
         state = _State.at(program, point.X, point.b, L, sigma)
         work += 1
-    return best
+    return best, merit
 
 
 def _minimise(state: "_State", goal: float) -> tuple["_State", int, bool]:
