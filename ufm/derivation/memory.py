@@ -109,7 +109,7 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple | list):
         return "(" + ",".join(map(_text, value)) + ")"
     if hasattr(value, "slack"):
-        return _text(value.slack)
+        return _text((value.slack, value.signs))
     return repr(value)
 
 

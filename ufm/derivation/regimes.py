@@ -19,11 +19,16 @@ from ufm.symbols import K, N, lam_b, lam_H, lam_W, n
 
 @dataclass(frozen=True, eq=False)
 class Regime:
-    """A piece of the domain: its name, the inequalities that define it (LaTeX), and slack that reaches all of it."""
+    """A piece of the domain: its name, the inequalities that define it (LaTeX), and slack that reaches all of it.
+
+    slack: what stands for a letter, or for a whole expression such as a root; signs: those of expressions that define
+    the piece, where no slack in radicals reaches it.
+    """
 
     name: str
     condition: str
     slack: Mapping[Any, Any] = field(default_factory=lambda: MappingProxyType({}))
+    signs: Mapping[Any, Sign] = field(default_factory=lambda: MappingProxyType({}))
 
     def at(self, expr: Any) -> Any:
         """The expression in the slack variables."""
@@ -45,6 +50,8 @@ class _UndecidedError(Exception):
 
 
 def _resolved(expr: Any, regime: Regime) -> Any:
+    if expr in regime.slack:
+        return sp.sympify(regime.slack[expr])
     if isinstance(expr, sp.Piecewise):
         cases: Any = expr.args
         for value, condition in cases:
@@ -54,7 +61,7 @@ def _resolved(expr: Any, regime: Regime) -> Any:
     if isinstance(expr, sp.Max | sp.Min | sp.Abs):
         return _resolved_order(expr, [_resolved(arg, regime) for arg in expr.args], regime)
     if not expr.args:
-        return sp.sympify(regime.slack.get(expr, expr))
+        return expr
     return expr.func(*(_resolved(arg, regime) for arg in expr.args))
 
 
@@ -87,14 +94,25 @@ def _holds(condition: Any, regime: Regime) -> bool:
         return not _holds(condition.args[0], regime)
     if type(condition) not in _MEANING:
         raise _UndecidedError
-    left, right = (_resolved(side, regime) for side in (condition.lhs, condition.rhs))
-    sign = sign_of(left - right)
+    sign = _sign(condition.lhs - condition.rhs, regime)
     yes, no = _MEANING[type(condition)]
     if sign in yes:
         return True
     if sign in no:
         return False
     raise _UndecidedError
+
+
+def _sign(difference: Any, regime: Regime) -> Sign:
+    """What defines the regime settles the sign, or else its slack does."""
+    wanted = difference.primitive()[1]  # SymPy multiplies inequalities out by numbers
+    for known, sign in regime.signs.items():
+        part = known.primitive()[1]
+        if wanted == part:
+            return sign
+        if wanted == -part:
+            return sign.flipped
+    return sign_of(_resolved(difference, regime))
 
 
 _UP, _DOWN = {Sign.POSITIVE}, {Sign.NEGATIVE}

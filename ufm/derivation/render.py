@@ -54,6 +54,22 @@ _LETTERS = {
         r"\min_{W H_Q = X} \tfrac{N}{2} \left(\lambda_W \lVert W \rVert^2 + \lambda_H \lVert H_Q \rVert^2\right)",
         "min {N (λ_W ‖W‖² + λ_H ‖H_Q‖²)/2 : W H_Q = X}",
     ),
+    "energy": (r"\tfrac12 \sum_l \lVert F_l \rVert^2", "Σ ‖F_l‖²/2"),
+    "least_energy": (r"\tfrac p2 \sum_i s_i^{2/p}", "p/2 Σ sᵢ^(2/p)"),
+    "tr X'A": (r"\mathrm{tr}\, X'A", "tr X'A"),
+    "sum s_i sigma_i": (r"\sum_i s_i \sigma_i", "Σ sᵢσᵢ"),
+    "tr (X R)'(A R)": (r"\mathrm{tr}\, (XR)'AR", "tr (XR)'AR"),
+    "sum y_i alpha_i": (r"\sum_i y_i \alpha_i", "Σ yᵢαᵢ"),
+    "sum s_i^(2/p)": (r"\sum_i s_i^{2/p}", "Σ sᵢ^(2/p)"),
+    "sum of altered y_i^(2/p)": (
+        r"\sum_{i<r} y_i^{2/p} + \left(y_r/\sqrt{\rho}\right)^{2/p}",
+        "Σ yᵢ^(2/p) (i < r) + (y_r/√ρ)^(2/p)",
+    ),
+    "Pi_W": (r"\Pi_W", "Π_W"),
+    "lambda_M": (r"\lambda_M", "λ_M"),
+    "coexistence": ("t_c", "t_c"),
+    "spinodal": ("t_s", "t_s"),
+    "metastable": (r"s_{\mathrm{meta}}", "s (metastable)"),
     "cosine": (r"\cos(\bar{h}_k, \bar{h}_l)", "cos(h̄_k, h̄_l)"),
     "class_mean_norm": (r"\lVert \bar{h}_k \rVert", "‖h̄_k‖"),
     "classifier_norm": (r"\lVert w_k \rVert", "‖w_k‖"),
@@ -268,7 +284,8 @@ _WORDS = {
     r"\log": "log", r"\ell": "ℓ", r"\hat Z": "Ẑ",
     r"\nabla": "∇", r"\infty": "∞", r"\ne": "≠", r"\ge": "≥", r"\le": "≤", r"\preceq": "≼", r"\perp": "⊥",
     r"\Phi": "Φ", r"\eta": "η", r"\cdot": "·", r"\to": "→", r"\mapsto": "↦", r"\ll": "≪", r"\sinh": "sinh",
-    r"\tanh": "tanh", r"\int": "∫",
+    r"\tanh": "tanh", r"\int": "∫", r"\phi": "φ", r"\pi": "π", r"\pm": "±", r"\arccos": "arccos", r"\cos": "cos",
+    r"\tilde s": "s̃",
     r"\cdots": "…", r"\,": " ", r"\ ": " ",
     r"\left": "", r"\right": "", r"\times": "×", r"\sqrt n": "√n",
     r"\bar y": "ȳ", r"\bar h": "h̄", r"\bar H": "H̄", r"\bar Y": "Ȳ",
@@ -295,7 +312,7 @@ def _plain_formula(formula: str) -> str:
             r"\\frac\{([^{}]*)\}\{([^{}]*)\}", lambda f: f"{_grouped(f.group(1))}/{_grouped(f.group(2))}", formula
         )
         formula = re.sub(r"_\{([^{}]*)\}", r"_\1", formula)
-        formula = re.sub(r"\^\{([^{}]*)\}", lambda f: "*" if f.group(1) == "*" else f"^{_grouped(f.group(1))}", formula)
+        formula = re.sub(r"\^\{([^{}]*)\}", lambda f: _raised(f.group(1)), formula)
     formula = re.sub(r"\\sqrt\s*(\w)", r"√\1", formula)
     formula = re.sub(r"\\lVert\s*|\s*\\rVert", "‖", formula)
     formula = re.sub(r"\\lvert\s*|\s*\\rvert", "|", formula)
@@ -306,6 +323,17 @@ def _plain_formula(formula: str) -> str:
 
 def _grouped(formula: str) -> str:
     return formula if re.fullmatch(r"\\?\w+", formula) else f"({formula})"
+
+
+def _raised(exponent: str) -> str:
+    """An exponent of several letters in brackets: y^(2p) is not y^2 p."""
+    return (
+        "*"
+        if exponent == "*"
+        else f"^{exponent}"
+        if re.fullmatch(r"\\?[A-Za-z]+|\d+|\w", exponent)
+        else f"^({exponent})"
+    )
 
 
 def _title(lemma: Lemma) -> str:

@@ -6,13 +6,14 @@ sigma_0 = |alpha + K beta| sqrt(n) on the mean direction; what shrinkage leaves 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import sympy as sp
 
 from ufm.derivation.derivation import Derivation
+from ufm.derivation.engine.pieces import Conditions, over_pieces
 from ufm.derivation.engine.refusal import OutOfReachError
 from ufm.derivation.engine.shallow import BIAS, Bias, shrinkage
 from ufm.derivation.exchangeable import ONES, ONES_RULE, Exchangeable
@@ -264,11 +265,12 @@ SENTENCES = {
 
 def _observables(proof: Proof, codes: Codes, bias: Bias) -> dict[str, Any]:
     """One formula for each observable, equal in every regime to what shrinkage leaves there."""
-    _entries(proof)
+    entries(proof)
     pieces = codes.pieces(bias)
     both = {(p.centred, p.mean) for p in pieces}
     numbers = {each: _numbers(codes, bias, *each) for each in both}
     shrunk = {p.regime: _shrunk(codes, bias, p.regime) for p in pieces}
+    conditions = _conditions(codes, bias)
     formulae = {"t_rel": proof.full(t_rel)}
     if bias == "penalised" and not codes.is_centred:
         above = proof.full(t_rel * codes.size) < codes.mean_size
@@ -276,7 +278,7 @@ def _observables(proof: Proof, codes: Codes, bias: Bias) -> dict[str, Any]:
     for name, sentence in SENTENCES.items():
         if bias == "none" and name == "bias":
             continue
-        formula = _over_pieces({each: found[name] for each, found in numbers.items()}, codes, bias)
+        formula = over_pieces({each: found[name] for each, found in numbers.items()}, conditions)
         derived = {p.regime: _geometry(name, codes, bias, p.regime, *shrunk[p.regime]) for p in pieces}
         formulae[name] = proof.closed_form(name, sentence, formula, derived)
     return formulae
@@ -330,44 +332,14 @@ def _geometry(
     return found[name]()
 
 
-def _over_pieces(numbers: Mapping[tuple[bool, bool], Any], codes: Codes, bias: Bias) -> Any:
-    """One expression for all regimes, with no condition that it does not need."""
-    keep = t_rel < 1
+def _conditions(codes: Codes, bias: Bias) -> Conditions:
+    """Kept for t_rel < 1; the mean direction above lam_b*, without dividing by what may vanish."""
     left = t_rel * codes.size
-    above = left < codes.mean_size
-    if bias == "penalised":  # lam_b > lam_b* where that is positive, without dividing by what may vanish
-        above = left * (1 + 1 / lam_b) < codes.mean_size
-    if all(value == numbers[next(iter(numbers))] for value in numbers.values()):
-        return next(iter(numbers.values()))
-    by_centred = {flag: {x for (cen, _), x in numbers.items() if cen is flag} for flag in (True, False)}
-    by_mean = {flag: {x for (_, mean), x in numbers.items() if mean is flag} for flag in (True, False)}
-    if all(len(found) == 1 for found in by_centred.values()):
-        return _piecewise([(by_centred[True].pop(), keep), (by_centred[False].pop(), sp.true)])
-    if all(len(found) == 1 for found in by_mean.values()):
-        return _piecewise([(by_mean[True].pop(), above), (by_mean[False].pop(), sp.true)])
-    if set(numbers) == {(True, False), (True, True), (False, False)}:
-        return _piecewise(
-            [
-                (numbers[False, False], t_rel >= 1),
-                (numbers[True, False], lam_b <= lam_b_star),
-                (numbers[True, True], sp.true),
-            ]
-        )
-    conditions = {(True, True): keep & above, (True, False): keep, (False, True): above, (False, False): sp.true}
-    return _piecewise([(numbers[each], condition) for each, condition in conditions.items() if each in numbers])
+    above = left * (1 + 1 / lam_b) < codes.mean_size if bias == "penalised" else left < codes.mean_size
+    return Conditions(t_rel < 1, t_rel >= 1, above, lam_b <= lam_b_star)
 
 
-def _piecewise(cases: list[tuple[Any, Any]]) -> Any:
-    """The cases in order; where a value does not exist its case is left out, and none applies there."""
-    if cases[-1][1] is sp.true and cases[-1][0] is sp.nan:
-        cases = cases[:-1]
-    if cases[0][0] is sp.nan:  # the regime where nothing is kept comes first: its complement guards the others
-        (_, gone), *rest = cases
-        cases = [(value, sp.And(sp.Not(gone), condition)) for value, condition in rest]
-    return sp.Piecewise(*cases)
-
-
-def _entries(proof: Proof) -> None:
+def entries(proof: Proof) -> None:
     """The entries of a matrix with two eigenvalues, from unit vectors."""
     proof.section("Geometry of the classes")
     one, none = sp.Identity(1), sp.ZeroMatrix(1, 1)

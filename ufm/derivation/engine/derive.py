@@ -14,12 +14,16 @@ import sympy as sp
 from ufm import encodings
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.engine.codes import Codes, balanced_classes
+from ufm.derivation.engine.deep import Pi
+from ufm.derivation.engine.deep_classes import deep_classes
+from ufm.derivation.engine.deep_targets import deep_sizes, deep_targets
 from ufm.derivation.engine.refusal import OutOfReachError
 from ufm.derivation.engine.samples import any_targets
 from ufm.derivation.engine.shallow import Bias
 from ufm.derivation.engine.sizes import unequal_classes, with_sizes
 from ufm.derivation.proof import equation
-from ufm.derivation.regimes import Regime
+from ufm.derivation.regimes import Regime, kappa
+from ufm.derivation.signs import Sign, sign_of
 from ufm.encodings import Encoding
 from ufm.problem import ClassTargets, Problem, SampleTargets
 from ufm.problem.symbolic import SymbolicClasses, SymbolicSamples
@@ -36,25 +40,74 @@ def derive(problem: Problem) -> Derivation:
     """
     _in_reach(problem)
     bias = _bias(problem)
+    if problem.p > 2:
+        return _deep(problem, bias)
     targets = problem.targets
     if isinstance(targets, SymbolicSamples | SampleTargets):
-        if bias == "penalised":
-            raise OutOfReachError(
-                f"lam_b = {problem.lam_b} with regression targets: the bias couples the directions unless the target "
-                "covariance annihilates the mean; lam_b = 0 and lam_b = inf have a closed form, ufm.solve the numbers."
-            )
+        _decoupled(problem, bias)
         return _put_in(_any_targets(bias), _weights(problem))
     sizes = _sizes(targets)
     if sizes == n_k or isinstance(sizes, tuple):
-        return _of_unequal(problem, sizes, bias)
+        return _of_unequal(problem, sizes, bias, _unequal(), _weights(problem))
     _wide(problem, targets.K)
     codes = _codes(targets.encoding)
     values = {K: targets.K, n: sizes, **_weights(problem)}
-    found = _balanced(codes, bias)
-    if targets.encoding.name == "simplex":  # given up to a rotation of the outputs: what it changes is left out
-        left = {name: formula for name, formula in found.formulae.items() if name not in _OF_THE_OUTPUTS}
-        found = replace(found, formulae=MappingProxyType(left))
-    return _put_in(found, values)
+    return _put_in(_up_to_rotation(_balanced(codes, bias), targets.encoding), values)
+
+
+def _deep(problem: Problem, bias: Bias) -> Derivation:
+    """p >= 3 factors: the layers enter through the product of their weights."""
+    targets, order = problem.targets, problem.p
+    weights = {Pi: sp.prod(problem.lam_W), lam_H: problem.lam_H}
+    if isinstance(targets, SymbolicSamples | SampleTargets):
+        _decoupled(problem, bias)
+        return _put_in(_deep_targets(bias, order), weights)
+    sizes = _sizes(targets)
+    if sizes == n_k or isinstance(sizes, tuple):
+        return _of_unequal(problem, sizes, bias, _deep_sizes(order), weights)
+    _wide(problem, targets.K)
+    codes = _codes(targets.encoding)
+    if bias == "penalised":
+        _symmetric(problem, codes)
+        weights[lam_b] = problem.lam_b
+    found = _up_to_rotation(_deep_classes(codes, bias, order), targets.encoding)
+    return _put_in(found, {K: targets.K, n: sizes, **weights})
+
+
+def _symmetric(problem: Problem, codes: Codes) -> None:
+    """Refuse where the mean direction, weighed by rho, may exceed the others: no bias is known to be optimal there."""
+    heaviest = _rho(problem.lam_b)
+    room = (codes.size**2 - heaviest * codes.mean_size**2).subs(K, sp.nsimplify(problem.targets.K))  # pyright: ignore
+    if sign_of(room, {K: kappa + 2}) not in (Sign.POSITIVE, Sign.NONNEGATIVE, Sign.ZERO):
+        raise OutOfReachError(
+            f"lam_b = {problem.lam_b} with {problem.targets.encoding.name} codes and {problem.p - 1} layers: that a "  # pyright: ignore
+            "symmetric bias is optimal is proved where the mean code, times the root of lam_b/(1 + lam_b), is no "
+            "longer than the others' directions (one-hot and simplex codes: always). lam_b = 0 and lam_b = inf have a "
+            "closed form for all codes, ufm.solve a bound."
+        )
+
+
+def _rho(lam_b: Any) -> Any:
+    """lam_b/(1 + lam_b), or 1, its bound, for a letter."""
+    value = sp.nsimplify(lam_b, rational=True)
+    return sp.S.One if value.free_symbols else value / (1 + value)
+
+
+def _decoupled(problem: Problem, bias: Bias) -> None:
+    """Refuse a penalised bias for targets whose mean is in no known direction."""
+    if bias == "penalised":
+        raise OutOfReachError(
+            f"lam_b = {problem.lam_b} with regression targets: the bias couples the directions unless the target "
+            "covariance annihilates the mean; lam_b = 0 and lam_b = inf have a closed form, ufm.solve the numbers."
+        )
+
+
+def _up_to_rotation(found: Derivation, encoding: Encoding) -> Derivation:
+    """Simplex codes are given up to a rotation of the outputs: what it changes is left out."""
+    if encoding.name != "simplex":
+        return found
+    left = {name: formula for name, formula in found.formulae.items() if name not in _OF_THE_OUTPUTS}
+    return replace(found, formulae=MappingProxyType(left))
 
 
 _OF_THE_OUTPUTS = {"classifier_norm", "classifier_gram", "logits"}
@@ -63,6 +116,9 @@ _OF_THE_OUTPUTS = {"classifier_norm", "classifier_gram", "logits"}
 _balanced = cache(balanced_classes)
 _any_targets = cache(any_targets)
 _unequal = cache(unequal_classes)
+_deep_classes = cache(deep_classes)
+_deep_targets = cache(deep_targets)
+_deep_sizes = cache(deep_sizes)
 
 
 def _in_reach(problem: Problem) -> None:
@@ -72,12 +128,8 @@ def _in_reach(problem: Problem) -> None:
         raise OutOfReachError(f"constraint = {name}: no closed form is carried for constrained optima; try ufm.solve.")
     if problem.loss != "mse":
         raise OutOfReachError(f"loss = {problem.loss!r}: the engine derives the squared loss only; try ufm.solve.")
-    if problem.p != 2:
-        raise OutOfReachError(
-            f"lam_W has {problem.p - 1} layers: with depth the loss is not convex, and no certificate is a sum of "
-            "squares; ufm.solve certifies numbers."
-        )
-    for name, weight in (("lam_W", problem.lam_W[0]), ("lam_H", problem.lam_H)):
+    layers = {"lam_W" if problem.p == 2 else f"lam_W[{l}]": weight for l, weight in enumerate(problem.lam_W)}
+    for name, weight in {**layers, "lam_H": problem.lam_H}.items():
         if sp.sympify(weight).is_zero:
             raise OutOfReachError(
                 f"{name} = 0: the minimisers are not unique, so that there is no closed form of them."
@@ -104,7 +156,9 @@ def _sizes(targets: ClassTargets | SymbolicClasses) -> Any:
     return targets.size if targets.balanced else targets.counts
 
 
-def _of_unequal(problem: Problem, sizes: Any, bias: Bias) -> Derivation:
+def _of_unequal(
+    problem: Problem, sizes: Any, bias: Bias, derivation: Derivation, weights: Mapping[Any, Any]
+) -> Derivation:
     """Classes of unequal sizes: only one-hot codes without a bias decouple."""
     encoding = problem.targets.encoding  # pyright: ignore
     if encoding.name != "one_hot" or bias != "none":
@@ -112,12 +166,11 @@ def _of_unequal(problem: Problem, sizes: Any, bias: Bias) -> Derivation:
             f"unequal class sizes with {encoding.name} codes and lam_b = {problem.lam_b}: the mean direction is no "
             "singular direction of the targets, and the bias couples them. One-hot codes with lam_b = inf decouple."
         )
-    derivation = _unequal()
     if isinstance(sizes, tuple):
         _wide(problem, len(sizes))
         derivation = replace(derivation, formulae=MappingProxyType(with_sizes(derivation, sizes)))
-        return _put_in(derivation, {N: sum(sizes), K: len(sizes), **_weights(problem)})
-    return _put_in(derivation, {K: problem.targets.K, **_weights(problem)})  # pyright: ignore
+        return _put_in(derivation, {N: sum(sizes), K: len(sizes), **weights})
+    return _put_in(derivation, {K: problem.targets.K, **weights})  # pyright: ignore
 
 
 def _codes(encoding: Encoding) -> Codes:
