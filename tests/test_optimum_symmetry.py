@@ -115,3 +115,14 @@ def test_equal_codes_merge_into_one_role(seed):
     Z = direct.X / plain.u + direct.b[:, None]
     assert np.allclose(optimum.logits, Z, atol=1e-9)
     assert optimum.singular_values.size == min(m, K)
+
+
+@pytest.mark.parametrize("lam_b", [0.0, 2.0, math.inf])
+def test_classes_that_all_have_one_code_are_one_class(lam_b):
+    """Such codes are exchangeable too: they must not be told as groups after they were merged."""
+    weights = {"lam_W": 0.005, "lam_H": 0.005, "lam_b": lam_b}
+    alike = solve(Problem(classes(np.ones((2, 2)), [1, 3]), **weights))
+    one = solve(Problem(classes(np.ones((2, 1)), 4), **weights))
+    assert alike.status is OptimumStatus.CERTIFIED
+    assert alike.value == pytest.approx(one.value, rel=1e-12)
+    np.testing.assert_allclose(alike.gram, np.full((2, 2), one.gram[0, 0]), atol=1e-12)

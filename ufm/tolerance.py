@@ -31,6 +31,10 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
     ("theorem", "*"): Tolerance(1e-12, 1e-12, "the same formula in floating point"),
     ("optimum", "*"): _CERTIFIED,
     ("optimum", "value"): Tolerance(1e-12, 1e-12, "the certificate's own gap: 1e-12 max(1, value)"),
+    ("degenerate", "*"): Tolerance(
+        1e-7, 1e-7, "at a threshold a singular value is known to round-off, its root (norms, angles) to the root of it"
+    ),
+    ("degenerate", "value"): Tolerance(1e-12, 1e-12, "as of any certified optimum: the value has no root in it"),
     ("flow", "*"): _FLOW,
     ("flow", "value"): Tolerance(1e-9, 1e-9, "second order in the remaining gradient"),
     ("flow", "critical_relaxation"): Tolerance(1e-2, 0.0, "a late-time law: corrections fall as log(t)/t"),

@@ -9,6 +9,7 @@ from ufm.problem import Problem
 from ufm.referee.adversary import provoke
 from ufm.referee.arrays import gather_arrays, smallest_broken
 from ufm.referee.competitors import compete
+from ufm.referee.degenerate import gather_degenerate
 from ufm.referee.evidence import (
     flow_oracle,
     gather,
@@ -57,7 +58,7 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
     return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
 
 
-_ASKED = ("optimum", "adversary")  # the lines of inquiry whose questions are problems put to the optimum
+_ASKED = ("optimum", "adversary", "degenerate")  # the lines of inquiry whose questions are problems put to the optimum
 
 
 def _of_optima(
@@ -73,8 +74,9 @@ def _of_optima(
     if optima.agrees:  # else a counterexample is looked for at once
         asked = [(point, ratio) for (point, _), ratio in zip(sampled, optima.ratios, strict=True)]
         provoked = provoke(theorem, asked, oracle, max(6, samples // 2), seed, progress)
-        competitors, beaten = compete(theorem, seed, progress)
-        evidence += [each for each in (provoked, competitors) if each is not None and each.checked]
+        tied = gather_degenerate(theorem, oracle, max(12, 3 * samples // 4), seed, progress)
+        competitors, beaten = compete(theorem, max(3, samples // 8), seed, progress)
+        evidence += [each for each in (provoked, tied, competitors) if each is not None and each.checked]
         if beaten is not None:
             return evidence, beaten
     if theorem.flow_domain.ranges:

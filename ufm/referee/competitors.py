@@ -2,22 +2,22 @@
 
 import math
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import zip_longest
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from ufm.catalogue import Equals, Theorem
 from ufm.catalogue.claims import Violation
+from ufm.constraints import NonNegative
 from ufm.errors import UfmError
 from ufm.optimum import Optimum, solve
 from ufm.problem import Problem, gradient, objective
 from ufm.problem.targets import ClassTargets
+from ufm.referee.degenerate import bases_of, degenerate
 from ufm.referee.report import Counterexample, Evidence, Progress
 from ufm.tolerance import tolerance
 
-_PROBLEMS = 1  # simple problems of the domain that are attacked; a descent costs more than a certified optimum
-_TRIED = 200  # simple points among which they are looked for
 _SIZE = 60  # entries of the targets up to which a descent is quick
 _FAR = 1e3
 _OPTIONS = {"maxiter": 200, "maxfun": 1000, "ftol": 1e-15, "gtol": 1e-10}
@@ -25,16 +25,17 @@ _OPTIONS = {"maxiter": 200, "maxfun": 1000, "ftol": 1e-15, "gtol": 1e-10}
 Parts = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]  # layers (last first), features, bias
 
 
-def compete(theorem: Theorem, seed: int, progress: Progress) -> tuple[Evidence | None, Counterexample | None]:
+def compete(
+    theorem: Theorem, budget: int, seed: int, progress: Progress
+) -> tuple[Evidence | None, Counterexample | None]:
     """Whether anything has a smaller objective than the claimed minimum, or than the optimum where none is claimed.
 
-    None where no simple problem of the domain can be attacked: constrained features are not descended on.
+    Asked at about `budget` problems of the statement: its simplest, degenerate ones, and some of its sample. None where no
+    problem can be attacked: of the constraints only non-negative features are descended on.
     """
-    problems = list(islice(_simple(theorem), _PROBLEMS))
-    if not problems:
-        return None, None
-    rng, checked, ratios = np.random.default_rng(seed), 0, []
-    worst, where, by = Violation(0.0, math.nan, math.nan), problems[0], ""
+    problems = list(_within(budget, _attackable(theorem, seed)))
+    rng = np.random.default_rng(seed)
+    worst, where, by, ratios, attacked = Violation(0.0, math.nan, math.nan), None, "", [], 0
     for i, problem in enumerate(problems):
         progress(f"{theorem.id}: competitors", i, len(problems))
         try:
@@ -42,19 +43,22 @@ def compete(theorem: Theorem, seed: int, progress: Progress) -> tuple[Evidence |
             claimed = _claimed(theorem, problem, optimum)
         except UfmError:
             continue
+        attacked += 1
         for name, start in rivals(problem, optimum, rng):
             value = _descended(problem, start)
-            checked += 1
             ratio = max(0.0, claimed - value) / tolerance("flow", "value").allowed(claimed)
             ratios.append(ratio)
-            if ratio > worst.ratio or not by:
+            if ratio > worst.ratio or where is None:
                 worst, where, by = Violation(ratio, value, claimed), problem, name
     progress(f"{theorem.id}: competitors", len(problems), len(problems))
-    if not checked:
+    if where is None:
         return None, None
     claim = next((c.text() for c in theorem.claims if c.observable == "value"), "the minimum of the objective")
-    note = "descents from the minimiser moved, cut to lower rank, with classes merged, and from blocks of two"
-    evidence = Evidence("competitor", checked, worst, claim, where, note, tuple(ratios))
+    note = (
+        f"at {attacked} problem{'' if attacked == 1 else 's'}, from the minimiser moved, cut to lower rank, with "
+        "classes merged, and from blocks of two"
+    )
+    evidence = Evidence("competitor", len(ratios), worst, claim, where, note, tuple(ratios))
     if worst.ratio < _FAR or not any(c.observable == "value" for c in theorem.claims):
         return evidence, None
     source, again = f"a descent from {by}", _again(where)
@@ -71,19 +75,23 @@ def _again(problem: Problem) -> float | None:
         return None
 
 
-def _simple(theorem: Theorem) -> Iterator[Problem]:
-    """Simple problems of the domain, each once, on which factors can be descended."""
-    seen = set()
-    for point in islice(theorem.domain.small(), _TRIED):
-        try:
-            problem = theorem.problem(point)
-        except UfmError:
-            continue
-        if not isinstance(problem, Problem) or problem.constraint is not None or problem.fingerprint in seen:
-            continue
-        seen.add(problem.fingerprint)
-        if problem.targets.columns.size <= _SIZE and theorem.applies(problem):
-            yield problem
+def _within(budget: int, problems: Iterator[Problem]) -> Iterator[Problem]:
+    """As many as the budget allows, the first in any case; where the optimum itself is a search one counts as four."""
+    for problem in problems:
+        yield problem
+        budget -= 1 if problem.p == 2 or problem.loss == "mse" else 4
+        if budget <= 0:
+            return
+
+
+def _attackable(theorem: Theorem, seed: int) -> Iterator[Problem]:
+    """Simple, degenerate and sampled problems of the statement in turn, on which factors can be descended."""
+    own, tied = bases_of(theorem, seed), (problem for _, problem in degenerate(theorem, seed))
+    for pair in zip_longest(own, tied):
+        for problem in pair:
+            quick = problem is not None and problem.targets.columns.size <= _SIZE
+            if quick and (problem.constraint is None or isinstance(problem.constraint, NonNegative)):
+                yield problem
 
 
 def _claimed(theorem: Theorem, problem: Problem, optimum: Optimum) -> float:
@@ -157,5 +165,10 @@ def _descended(problem: Problem, start: Parts) -> float:
         return float(objective(problem, W, features, bias)), slope
 
     x = np.concatenate([part.ravel() for part in (*layers, H, b)])
+    lowest = np.full(x.size, -np.inf)
+    if isinstance(problem.constraint, NonNegative):
+        lowest[cuts[len(layers) - 1] : cuts[len(layers)]] = 0.0
+        x = np.maximum(x, lowest)
     solver: Callable = minimize
-    return float(solver(value, x, jac=True, method="L-BFGS-B", options=_OPTIONS).fun)
+    bounds = Bounds(lowest)
+    return float(solver(value, x, jac=True, method="L-BFGS-B", bounds=bounds, options=_OPTIONS).fun)

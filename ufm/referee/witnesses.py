@@ -108,7 +108,9 @@ def _relaxation(problem: Problem, seed: int, t1: float) -> float:
     return float(end - halfway) / (t1 / 2)
 
 
-def run_networks(campaign: Campaign, images: str, progress: Progress = quiet, *, live: bool = False) -> Record:
+def run_networks(
+    campaign: Campaign, images: str, progress: Progress = quiet, *, live: bool = False, processes: int | None = None
+) -> Record:
     """Train the networks of a campaign on one image set: the grid that is recorded, or the few of its live plan."""
     from ufm.networks import Recipe, run_grid
     from ufm.networks import load as load_images
@@ -122,6 +124,7 @@ def run_networks(campaign: Campaign, images: str, progress: Progress = quiet, *,
         seeds,
         Recipe.from_dict(plan.recipe),
         along=campaign.field,
+        processes=processes,
         progress=lambda done, total: progress(what, done, total),
     )
 

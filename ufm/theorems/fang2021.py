@@ -43,6 +43,18 @@ def smallest_pairs(problem: Problem) -> np.ndarray:
 
 
 _BUDGETS = Assumption("norm budgets, cross-entropy", lambda p: isinstance(p.constraint, NormBudget))
+_IMBALANCED = Assumption(
+    "two sizes of classes, two classes of the smaller at least, in a ratio of 10^4 or more",
+    lambda p: (
+        len(set(p.classes.counts)) == 2
+        and p.classes.counts.max() >= 10**4 * p.classes.counts.min()
+        and (p.classes.counts == p.classes.counts.min()).sum() >= 2
+    ),
+)
+_SMALL = Assumption(
+    "E_W and E_H are at most 2",
+    lambda p: max(p.constraint.E_W, p.constraint.E_H) <= 2,  # _BUDGETS comes first
+)
 _WIDE = Assumption("the width is at least K", lambda p: p.width is None or p.width >= p.K)
 
 THEOREMS = (
@@ -77,7 +89,7 @@ THEOREMS = (
         r"merge at high imbalance $R$. (Judged at $R\ge10^4$ with $E_W,E_H\le2$: they are one vector, which for "
         r"small budgets is zero, so that no cosine "
         r"tells.)",
-        citation=Citation("fang2021", "Theorem 5 and its figure"),
+        citation=Citation("fang2021", "the theorem on minority collapse, and the figure of cosines against R"),
         kind="limiting",
         claims=(
             Among("between minority classes", smallest_pairs, Equals("classifier_distances_squared", sp.Integer(0))),
@@ -92,7 +104,7 @@ THEOREMS = (
             }
         ),
         problem=_two_groups,
-        assumes=(_BUDGETS, ONE_HOT, _WIDE),
+        assumes=(_BUDGETS, ONE_HOT, _WIDE, _IMBALANCED, _SMALL),
         no_proof="At a given R it depends on the multiplier of the budget, for which there is no formula; with "
         "penalties in place of budgets the threshold is hong2023:minority_collapse.",
     ),

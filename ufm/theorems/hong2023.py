@@ -21,7 +21,7 @@ from ufm.catalogue import (
     Theorem,
     Values,
 )
-from ufm.catalogue.assumptions import ONE_HOT
+from ufm.catalogue.assumptions import NO_BIAS, ONE_HOT
 from ufm.catalogue.claims import Approaches
 from ufm.catalogue.domain import Point
 from ufm.problem import Problem, classes, samples
@@ -103,6 +103,10 @@ _TWO_GROUPS = Assumption(
         and set(p.classes.counts) == {_two_sizes(p)[1], _two_sizes(p)[3]}
         and _two_sizes(p)[1] > _two_sizes(p)[3]
     ),
+)
+_FAR_BELOW = Assumption(
+    "lam_Z is at most a hundredth of the threshold sqrt(n_B)/N where the path starts",
+    lambda p: weight(p) <= 0.01 * (1 + 1e-9) * math.sqrt(p.classes.counts.min()) / p.N,
 )
 _OFF = Assumption("lam_Z is not at the threshold itself", _off_threshold)
 _UNEQUAL = Assumption("some classes differ in size", lambda p: not p.classes.balanced)
@@ -232,7 +236,7 @@ THEOREMS = (
         ),
         domain=Domain({**_TWO, "lam_b": Values((math.inf,)), "level": LogReals(1e-3, 1e-2, small=(1e-2,))}),
         problem=_two_groups,
-        assumes=(_ENTROPY, ONE_HOT, _TWO_GROUPS),
+        assumes=(_ENTROPY, ONE_HOT, NO_BIAS, _TWO_GROUPS, _FAR_BELOW),
         scaling="hong2023",
         no_proof="A limit: the path is followed numerically; its limit is the theorem on unit margins.",
     ),

@@ -7,6 +7,7 @@ import sympy as sp
 
 from ufm import encodings
 from ufm.catalogue import Among, Assumption, Citation, Domain, Equals, Integers, LogReals, Theorem
+from ufm.catalogue.assumptions import WIDE
 from ufm.catalogue.domain import Point
 from ufm.problem import Problem, classes
 from ufm.symbols import K, m
@@ -48,6 +49,23 @@ def _problem(point: Point) -> Problem:
 
 
 _ENTROPY = Assumption("the loss is the pick-all-labels cross-entropy", lambda p: p.loss == "cross_entropy" and p.p == 2)
+
+
+def _is_by_number(problem: Problem) -> bool:
+    """Whether the codes are all sets of one label and all of two, with one size for each kind."""
+    codes, counts = problem.classes.codes, problem.classes.counts
+    known = encodings.multi_label(problem.m, [1, 2]).codes if problem.m > 2 else np.zeros((0, 0))
+    labels = codes.sum(axis=0)
+    return np.array_equal(codes, known) and all(np.ptp(counts[labels == k]) == 0 for k in (1, 2))
+
+
+_LABELS = Assumption(
+    "at least three labels; all sets of one label have one size, all sets of two have one", _is_by_number
+)
+_WEAK = Assumption(
+    "N c is at most a fifth of the root of the smallest size, so that no class is lost",
+    lambda p: p.tau <= 0.2 * (1 + 1e-9) * math.sqrt(p.classes.counts.min()),
+)
 _KEPT = "Sets of all labels are left out (their mean feature is zero); the weights are small enough to keep all others."
 _DOMAIN = Domain(
     {
@@ -73,7 +91,7 @@ THEOREMS = (
         claims=(Among("between sets of one label", _single, Equals("cosines", -1 / (m - 1))),),
         domain=_DOMAIN,
         problem=_problem,
-        assumes=(_ENTROPY,),
+        assumes=(_ENTROPY, WIDE, _LABELS, _WEAK),
         no_proof=_SYMMETRY,
     ),
     Theorem(
@@ -89,7 +107,7 @@ THEOREMS = (
         claims=(Equals("cosines", TAGS, {TAGS: _tag_cosines}),),
         domain=_DOMAIN,
         problem=_problem,
-        assumes=(_ENTROPY,),
+        assumes=(_ENTROPY, WIDE, _LABELS, _WEAK),
         no_proof=_SYMMETRY,
     ),
 )

@@ -27,8 +27,13 @@ def _strength(problem: Problem) -> float:
     return math.sqrt(paper["lam_W"] * paper["lam_H"])
 
 
+_SQUARED = Assumption("the loss is squared", lambda p: p.loss == "mse")
 _WEAK = Assumption("c = sqrt(lam_H lam_W) <= 1", lambda p: _strength(p) <= 1)
 _STRICTLY_WEAK = Assumption("c = sqrt(lam_H lam_W) < 1", lambda p: _strength(p) < 1)
+_ALIVE = Assumption(
+    "the minimiser is not zero: 2 N Lam < sqrt(n) (sqrt(n)/2)^(1/3), Lam the cube root of the weights' product",
+    lambda p: p.p == 3 and 2 * p.tau < math.sqrt(p.classes.counts[0]) * (math.sqrt(p.classes.counts[0]) / 2) ** (1 / 3),
+)
 _STRONG = Assumption("c = sqrt(lam_H lam_W) > 1", lambda p: _strength(p) > 1)
 
 
@@ -147,7 +152,7 @@ THEOREMS = (
             }
         ),
         problem=_two_layers,
-        assumes=(BALANCED, NO_BIAS),
+        assumes=(_SQUARED, BALANCED, NO_BIAS, WIDE, _ALIVE),
         scaling="tirer2022",
     ),
 )

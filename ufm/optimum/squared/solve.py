@@ -45,7 +45,8 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
     """
     reduction = reduce_roles(problem)
     reduced = ShrinkageProblem.of(problem, reduction)
-    groups = find_groups(problem, least_saved=LEAST_SAVED) if grouped else None
+    told_apart = reduction.basis.shape[0] == reduction.basis.shape[1]  # classes of one code are one role already
+    groups = find_groups(problem, least_saved=LEAST_SAVED) if grouped and told_apart else None
     if groups is not None:
         solution, found_by, svds, bound, E = _solve_by_groups(reduced, groups, engine)
     else:
