@@ -17,13 +17,19 @@ class ProblemError(UfmError, ValueError):
             shown = shown[:77] + "..."
         super().__init__(f"{field} = {shown}: {fix}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.field, self.value, self.fix)  # so that it travels out of a worker process
+
 
 class MissingExtraError(UfmError, ImportError):
     """An optional dependency that is not installed: names the package and the extra that brings it."""
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        self.package, self.extra = package, extra
+        self.package, self.extra, self.purpose = package, extra, purpose
         super().__init__(f'{purpose} needs {package}, which is not installed: pip install "ufm[{extra}]".')
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.package, self.extra, self.purpose)
 
 
 class UncertifiedError(UfmError):

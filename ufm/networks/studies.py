@@ -1,0 +1,110 @@
+"""Studies: deep perceptrons that a TOML file lists run by run, each run one record; a stopped campaign goes on later.
+
+The file says `study = "layers"` (regression, every layer of it) or `study = "norms"` (classes, feature norms in time).
+"""
+
+import multiprocessing
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ufm.errors import ProblemError
+from ufm.networks.regimen import Regimen
+from ufm.record import Record
+from ufm.share import locate
+
+STUDIES = ("layers", "norms")
+_FIELDS = ("name", "data", "counts", "rank", "dimension", "seeds", "regimen")
+
+
+@dataclass(frozen=True)
+class Study:
+    """One run: networks of one regimen on one data set, with several seeds.
+
+    kind: "layers" or "norms"; data: an image set of `ufm.networks.load`, or for regression also one of
+    `ufm.networks.tables`; counts: images per class (None: all that the set gives by default); rank, dimension: for
+    regression, targets mapped by a fixed matrix of this rank into this dimension (None: the targets as they are);
+    record: the file that holds the networks.
+    """
+
+    kind: str
+    name: str
+    data: str
+    seeds: tuple[int, ...]
+    regimen: Regimen
+    record: str
+    counts: int | None = None
+    rank: int | None = None
+    dimension: int | None = None
+
+    def run(self) -> Record:
+        """Train the networks and measure them."""
+        import torch
+
+        from ufm.networks.deep_regression import layers_record
+        from ufm.networks.feature_norms import norms_record
+
+        torch.set_num_threads(1)  # numbers depend on it
+        return layers_record(self) if self.kind == "layers" else norms_record(self)
+
+
+def load_studies(name: str | Path) -> list[Study]:
+    """The studies of a file of `numerics/campaigns`, or of a TOML file at a path."""
+    path = Path(name) if str(name).endswith(".toml") else locate("numerics", "campaigns") / f"{name}.toml"
+    if not path.exists():
+        raise ProblemError("studies", str(name), "there is no such file.")
+    spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    kind = spec.get("study")
+    if kind not in STUDIES:
+        raise ProblemError("study", kind, f"choose one of {', '.join(STUDIES)}.")
+    if not spec.get("run"):
+        raise ProblemError("run", None, f"{path.name} needs at least one table [[run]].")
+    studies = [_study(path.stem, kind, spec.get("common", {}), run) for run in spec["run"]]
+    names = [study.name for study in studies]
+    for name in names:
+        if names.count(name) > 1:
+            raise ProblemError("run.name", name, "give every run a name of its own; it names the record.")
+    return studies
+
+
+def run_studies(studies: Sequence[Study], processes: int | None = None) -> Iterator[tuple[Study, Record]]:
+    """Train all studies, each in a fresh process; yields every record as soon as it is there."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if not studies:
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max(1, min(processes or cores, len(studies))), mp_context=context) as pool:
+        futures = {pool.submit(study.run): study for study in studies}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _study(file: str, kind: str, common: Mapping[str, Any], run: Mapping[str, Any]) -> Study:
+    """A run with what [common] says where the run does not; regimens are merged entry by entry."""
+    said = {**common, **run, "regimen": {**common.get("regimen", {}), **run.get("regimen", {})}}
+    for field in said.keys() - set(_FIELDS):
+        raise ProblemError(f"run.{field}", said[field], f"no such entry; a run has {', '.join(_FIELDS)}.")
+    for field in ("name", "data"):
+        if field not in said:
+            raise ProblemError(f"run.{field}", None, "every run needs this entry, or [common] does.")
+    if kind == "norms" and {"rank", "dimension"} & said.keys():
+        raise ProblemError("run.rank", said.get("rank"), 'targets of a rank are for study = "layers".')
+    return Study(
+        kind=kind,
+        name=said["name"],
+        data=said["data"],
+        seeds=tuple(said.get("seeds", [0])),
+        regimen=Regimen.from_dict(said["regimen"]),
+        record=f"{file}_{said['name']}.nc",
+        counts=said.get("counts"),
+        rank=said.get("rank"),
+        dimension=said.get("dimension"),
+    )
