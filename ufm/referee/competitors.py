@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import zip_longest
 
 import numpy as np
-from scipy.optimize import Bounds, minimize
+from scipy.optimize import minimize
 
 from ufm.catalogue import Equals, Theorem
 from ufm.catalogue.claims import Violation
@@ -30,8 +30,8 @@ def compete(
 ) -> tuple[Evidence | None, Counterexample | None]:
     """Whether anything has a smaller objective than the claimed minimum, or than the optimum where none is claimed.
 
-    Asked at about `budget` problems of the statement: its simplest, degenerate ones, and some of its sample. None where no
-    problem can be attacked: of the constraints only non-negative features are descended on.
+    Asked at about `budget` problems of the statement: its simplest, degenerate ones, and some of its sample. None where
+    no problem can be attacked: of the constraints only non-negative features are descended on.
     """
     problems = list(_within(budget, _attackable(theorem, seed)))
     rng = np.random.default_rng(seed)
@@ -89,8 +89,9 @@ def _attackable(theorem: Theorem, seed: int) -> Iterator[Problem]:
     own, tied = bases_of(theorem, seed), (problem for _, problem in degenerate(theorem, seed))
     for pair in zip_longest(own, tied):
         for problem in pair:
-            quick = problem is not None and problem.targets.columns.size <= _SIZE
-            if quick and (problem.constraint is None or isinstance(problem.constraint, NonNegative)):
+            if problem is None or problem.targets.columns.size > _SIZE:
+                continue
+            if problem.constraint is None or isinstance(problem.constraint, NonNegative):
                 yield problem
 
 
@@ -170,5 +171,5 @@ def _descended(problem: Problem, start: Parts) -> float:
         lowest[cuts[len(layers) - 1] : cuts[len(layers)]] = 0.0
         x = np.maximum(x, lowest)
     solver: Callable = minimize
-    bounds = Bounds(lowest)
+    bounds = [(low, None) for low in lowest]
     return float(solver(value, x, jac=True, method="L-BFGS-B", bounds=bounds, options=_OPTIONS).fun)
