@@ -38,7 +38,19 @@ WITNESSES = {
     "flow": {"flow"},
     "measured": {"measure", "networks"},
 }
-ABOVE = {"compare", "predict", "campaign", "sweeping", "referee", "figure", "gallery", "plot", "report", "cli"}
+ABOVE = {
+    "compare",
+    "predict",
+    "expected",
+    "campaign",
+    "sweeping",
+    "referee",
+    "figure",
+    "gallery",
+    "plot",
+    "report",
+    "cli",
+}
 HEAVY = {"cvxpy", "sympy", "matplotlib", "torch", "cupy", "scipy", "xarray", "pandas"}
 
 

@@ -87,6 +87,8 @@ def test_solve_and_simulate_agree_through_files(tmp_path):
     assert compared.returncode == 0, compared.stdout
     assert json.loads(compared.stdout)["agrees"] is True
     assert ufm("solve", *problem[:-1], "0.9", "--save", "p.nc", cwd=tmp_path).returncode == 0
+    alone = ufm("compare", "o.nc", cwd=tmp_path)
+    assert "only a record of trained networks" in alone.stderr
     assert ufm("compare", "o.nc", "p.nc", cwd=tmp_path).returncode == 1  # another problem: they disagree
 
 

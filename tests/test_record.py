@@ -86,6 +86,27 @@ def test_equal_witnesses_agree_and_a_planted_error_is_seen():
     assert not compare(reference, missing).agrees
 
 
+def test_differences_stand_in_units_of_the_seed_to_seed_spread():
+    theory = Record.of("optimum", {"class_mean_norm": 2.0, "cosine": 0.0, "bias": (("target",), [0.0, 0.0])})
+    seeds = {"class_mean_norm": [2.01, 2.03, 2.05], "cosine": [0.2, 0.2, 0.2], "bias": [[0.0, 1e-4]] * 3}
+    found = stack(
+        [
+            Record.of("measured", {k: (("target",), v[i]) if k == "bias" else v[i] for k, v in seeds.items()})
+            for i in range(3)
+        ],
+        seed=[0, 1, 2],
+    )
+    norm, cosine, bias = compare(theory, found).rows
+    assert norm.at == {"seed": 2}
+    assert norm.relative == pytest.approx(0.025), "of the worst seed"
+    assert norm.in_spreads == pytest.approx(0.03 / 0.02), "of the mean, in standard deviations"
+    assert (cosine.relative, cosine.in_spreads) == (pytest.approx(0.2), None)
+    assert bias.relative == pytest.approx(1e-4), "theory says 0: the difference itself"
+    assert "in spreads" in str(compare(theory, found))
+    assert "in spreads" not in str(compare(theory, found.select(seed=0)))
+    assert compare(theory, found).to_dict()["rows"][0]["in_spreads"] == pytest.approx(1.5)
+
+
 def test_records_that_share_nothing_are_refused():
     with pytest.raises(UfmError, match="share no observable"):
         compare(record_at(0.1), Record.of("flow", {"speed": 1.0}))

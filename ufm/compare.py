@@ -11,18 +11,26 @@ import xarray as xr
 from ufm.display import listing, pill
 from ufm.errors import UfmError
 from ufm.record import Record
-from ufm.tolerance import Tolerance, tolerance
+from ufm.tolerance import Tolerance, roundoff, tolerance
+
+_ZERO = 1e-9  # an observable that the reference says is 0, to the accuracy of a certified optimum
 
 
 @dataclass(frozen=True)
 class Row:
-    """One observable of one witness against the reference: the worst entry, its coordinates, and the tolerance."""
+    """One observable of one witness against the reference: the worst entry, its coordinates, and the tolerance.
+
+    scale: the observable's largest reference in size, None for numbers of size 1, such as cosines; mean, spread: over
+    the seeds there (the standard deviation of one seed), None where there are fewer than two.
+    """
 
     observable: str
     witness: str
     at: dict[str, Any]
     reference: float
     value: float
+    scale: float | None
+    mean: float | None
     spread: float | None
     tolerance: Tolerance
 
@@ -32,9 +40,16 @@ class Row:
         return self.value - self.reference
 
     @property
+    def relative(self) -> float:
+        """The difference over the observable's largest reference; the difference itself for numbers of size 1."""
+        return self.difference / self.scale if self.scale else self.difference
+
+    @property
     def in_spreads(self) -> float | None:
-        """The difference in units of the seed-to-seed standard deviation, where there are seeds."""
-        return None if not self.spread else self.difference / self.spread
+        """The mean over seeds less the reference, in units of the seed-to-seed spread, where there are seeds."""
+        if self.mean is None or self.spread is None or self.spread <= roundoff(abs(self.mean)):
+            return None
+        return (self.mean - self.reference) / self.spread
 
     @property
     def in_tolerances(self) -> float:
@@ -79,6 +94,8 @@ class Comparison:
                 "reference": r.reference,
                 "value": r.value,
                 "difference": r.difference,
+                "relative": r.relative,
+                "in_spreads": r.in_spreads,
                 "allowed": r.tolerance.allowed(r.reference),
                 "agrees": r.agrees,
             }
@@ -92,12 +109,19 @@ class Comparison:
             where = ", ".join(f"{k}={v:.4g}" for k, v in r.at.items())
             allowed = r.tolerance.allowed(r.reference)
             mark = "yes" if r.agrees else "NO"
-            shown = f"{r.reference:.8g}", f"{r.value:.8g}", f"{r.difference:+.1e}", f"{allowed:.1e}"
-            yield (r.observable, r.witness, where, *shown, mark)
+            shown = f"{r.reference:.8g}", f"{r.value:.8g}", f"{r.difference:+.1e}", f"{r.relative:+.1e}"
+            spreads = ("" if r.in_spreads is None else f"{r.in_spreads:+.1f}",) if self._has_spreads else ()
+            yield (r.observable, r.witness, where, *shown, *spreads, f"{allowed:.1e}", mark)
+
+    @property
+    def _has_spreads(self) -> bool:
+        return any(r.in_spreads is not None for r in self.rows)
 
     @property
     def _header(self) -> tuple[str, ...]:
-        return ("observable", "witness", "worst at", self.reference, "found", "difference", "allowed", "agrees")
+        spreads = ("in spreads",) if self._has_spreads else ()
+        numbers = (self.reference, "found", "difference", "relative", *spreads, "allowed")
+        return ("observable", "witness", "worst at", *numbers, "agrees")
 
     def __str__(self) -> str:
         table = [self._header, *self._cells()]
@@ -113,8 +137,11 @@ class Comparison:
         return listing(self._header, rows) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
 
 
-def compare(record: Record, *others: Record) -> Comparison:
+def compare(record: Record, *others: Record, by_size: bool = False) -> Comparison:
     """Hold other records against the first, observable by observable, at their worst entries.
+
+    The worst entry is the furthest off in tolerances, or by the size of the difference where by_size is asked for.
+    Networks with several seeds show their mean's distance from the reference in units of the seed-to-seed spread.
 
     A scalar of one record is held against every entry of the other. Raises UfmError where nothing is shared.
     """
@@ -123,7 +150,7 @@ def compare(record: Record, *others: Record) -> Comparison:
         for name in record.values.data_vars:
             if str(name) in other:
                 allowed = _in_units(tolerance(other.witness, str(name)), record)
-                rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness, allowed))
+                rows.append(_row(str(name), record[str(name)], other[str(name)], other.witness, allowed, by_size))
     if not rows:
         raise UfmError("the records share no observable; `record.values` lists what each one has.")
     return Comparison(record.witness, tuple(rows), (record, *others))
@@ -137,23 +164,29 @@ def _in_units(allowed: Tolerance, reference: Record) -> Tolerance:
     return replace(allowed, abs=allowed.abs * size, unit="") if size > 0 else allowed
 
 
-def _row(name: str, reference: xr.DataArray, found: xr.DataArray, witness: str, allowed: Tolerance) -> Row:
+def _row(
+    name: str, reference: xr.DataArray, found: xr.DataArray, witness: str, allowed: Tolerance, by_size: bool
+) -> Row:
     common = [d for d in reference.dims if d in found.dims and reference.sizes[d] != found.sizes[d]]
     if common:
         raise UfmError(f"{name} has different sizes along {common[0]}: {reference.sizes} and {found.sizes}.")
     aligned, other = xr.broadcast(reference, found)
-    excess = abs(other - aligned) / (allowed.abs + allowed.rel * abs(aligned))
+    excess = abs(other - aligned) / (1.0 if by_size else allowed.abs + allowed.rel * abs(aligned))
     excess = excess.fillna(np.inf)
     worst = {
         d: int(i)
         for d, i in zip(excess.dims, np.unravel_index(int(np.argmax(excess.values)), excess.shape), strict=True)
     }
     at = {str(d): _label(excess, str(d), i) for d, i in worst.items()}
-    spread = found.std("seed") if "seed" in found.dims else None
-    spread_here = None
-    if spread is not None:
-        spread_here = float(spread.isel({d: i for d, i in worst.items() if d in spread.dims}))
-    return Row(name, witness, at, float(aligned.isel(worst)), float(other.isel(worst)), spread_here, allowed)
+    reference_here, mean, spread = float(aligned.isel(worst)), None, None
+    if found.sizes.get("seed", 1) > 1:
+        place = {d: i for d, i in worst.items() if d in found.dims and d != "seed"}
+        seeds = found.isel(place).values
+        mean, spread = float(np.mean(seeds)), float(np.std(seeds, ddof=1))
+    scale = float(np.max(np.abs(reference.values), initial=0.0))
+    if allowed.rel == 0 or scale <= _ZERO:
+        scale = None
+    return Row(name, witness, at, reference_here, float(other.isel(worst)), scale, mean, spread, allowed)
 
 
 def _label(array: xr.DataArray, dim: str, index: int) -> Any:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ufm import figure
+from ufm.campaign import load_campaign
 from ufm.derivation import load
-from ufm.gallery.trials import agreement
+from ufm.expected import table
 from ufm.record import load as load_record
 from ufm.referee import Verdict
 from ufm.report.entry import reference
@@ -109,18 +110,14 @@ def _gallery() -> str:
 
 
 def _networks() -> str:
-    names = [name for spec in figure.specs().values() if spec.draw == "trials" for name in spec.records]
-    out = [
-        "| run | networks | worst singular value | worst excess of the objective | largest NC1 |",
-        "|---|---|---|---|---|",
+    """Every record of networks that a figure shows against its own theory, and the two sets of the first campaign."""
+    shown = [name for spec in figure.specs().values() if spec.draw in ("trials", "decay") for name in spec.records]
+    names = [*(plan.record for plan in load_campaign("class_encoding").measured), *shown]
+    records = [
+        (name.removesuffix(".nc").replace("_", " "), load_record(locate("numerics", "records") / name))
+        for name in names
     ]
-    for name in names:
-        found = agreement(load_record(locate("numerics", "records") / name))
-        run, nc1 = name.removesuffix(".nc").replace("_", " "), found["nc1_ratio"]
-        last = "" if nc1 != nc1 else f"{nc1:.1e}"
-        row = f"| {run} | {found['networks']:.0f} | {found['singular_values']:.1e} | {found['excess']:.1e} | {last} |"
-        out.append(row)
-    return "\n".join(out) + "\n"
+    return table(records)
 
 
 def _references(data: dict[str, Any]) -> str:
