@@ -41,6 +41,7 @@ class Derivation:
     formulae: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     regimes: tuple[Regime, ...] = ()
+    put_in: Mapping[Any, Any] = field(default_factory=lambda: MappingProxyType({}))  # a problem's own for our letters
 
     @property
     def ok(self) -> bool:
@@ -70,6 +71,17 @@ class Derivation:
         if not names:
             return "proved"
         return f"proved, given {'lemma' if len(names) == 1 else 'lemmas'} {', '.join(names)}"
+
+    def at(self, values: Mapping[Any, Any] | None = None) -> dict[str, Any]:
+        """The formulae as numbers, in double precision.
+
+        values: {letter or its name: number}, such as {"K": 4, "n": 3, "lam_W": 0.1}; a letter with an index (n_k,
+        sigma_i) takes an array. A formula of pairs of classes gives K x K numbers, one of directions an array.
+        Matrix expressions in Y are left out. UfmError names a letter that is missing or unknown.
+        """
+        from ufm.derivation.numbers import numbers
+
+        return numbers(self, values or {})
 
     def latex(self) -> str:
         """The proof as LaTeX (amsmath, amssymb), without a preamble."""

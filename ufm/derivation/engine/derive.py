@@ -17,6 +17,7 @@ from ufm.derivation.engine.codes import Codes, balanced_classes
 from ufm.derivation.engine.deep import Pi
 from ufm.derivation.engine.deep_classes import deep_classes
 from ufm.derivation.engine.deep_targets import deep_sizes, deep_targets
+from ufm.derivation.engine.entropy import eps, simplex
 from ufm.derivation.engine.refusal import OutOfReachError
 from ufm.derivation.engine.samples import any_targets
 from ufm.derivation.engine.shallow import Bias
@@ -40,6 +41,8 @@ def derive(problem: Problem) -> Derivation:
     """
     _in_reach(problem)
     bias = _bias(problem)
+    if problem.loss == "cross_entropy":
+        return _entropy(problem, bias)
     if problem.p > 2:
         return _deep(problem, bias)
     targets = problem.targets
@@ -53,6 +56,45 @@ def derive(problem: Problem) -> Derivation:
     codes = _codes(targets.encoding)
     values = {K: targets.K, n: sizes, **_weights(problem)}
     return _put_in(_up_to_rotation(_balanced(codes, bias), targets.encoding), values)
+
+
+def _entropy(problem: Problem, bias: Bias) -> Derivation:
+    """Cross-entropy of equal classes: one-hot labels, smoothed or not, one linear layer."""
+    targets = problem.targets
+    if problem.p > 2:
+        raise OutOfReachError(
+            f"loss = 'cross_entropy' with lam_W of {problem.p - 1} layers: no global minimum is known in closed form, "
+            "and for K >= 4 the simplex is none (`ufm check garrod2024`); one layer (a single lam_W) has one, and "
+            "ufm.solve searches and bounds."
+        )
+    if isinstance(targets, SymbolicSamples | SampleTargets):
+        raise OutOfReachError(
+            f"targets = {targets!r} with loss = 'cross_entropy': only classes of equal size have a closed form; give "
+            "ufm.classes(ufm.encodings.one_hot(K), n)."
+        )
+    sizes = _sizes(targets)
+    if sizes == n_k or isinstance(sizes, tuple):
+        raise OutOfReachError(
+            f"counts = {sizes} with loss = 'cross_entropy': unequal classes leave a convex program without a closed "
+            "form. Known are its limit of vanishing weights (`ufm check thrampoulidis2022`) and when the small classes "
+            "collapse (`ufm check hong2023`); ufm.solve certifies its numbers."
+        )
+    smoothing = _smoothing(targets.encoding)
+    _wide(problem, targets.K - 1)
+    return _put_in(simplex(bias), {K: targets.K, n: sizes, eps: smoothing, **_weights(problem)})
+
+
+def _smoothing(encoding: Encoding) -> Any:
+    """The eps of one-hot labels: 0, or what smooths them."""
+    if encoding.name == "one_hot":
+        return sp.S.Zero
+    inner = encoding.parameters.get("encoding")
+    if encoding.name != "smoothed" or not isinstance(inner, Encoding) or inner.name != "one_hot":
+        raise OutOfReachError(
+            f"{encoding.name} codes with loss = 'cross_entropy': the closed form is that of one-hot labels, smoothed "
+            "or not: ufm.encodings.one_hot(K) or ufm.encodings.smoothed(K, eps)."
+        )
+    return encoding.parameters["eps"]
 
 
 def _deep(problem: Problem, bias: Bias) -> Derivation:
@@ -126,8 +168,10 @@ def _in_reach(problem: Problem) -> None:
     if problem.constraint is not None:
         name = type(problem.constraint).__name__
         raise OutOfReachError(f"constraint = {name}: no closed form is carried for constrained optima; try ufm.solve.")
-    if problem.loss != "mse":
-        raise OutOfReachError(f"loss = {problem.loss!r}: the engine derives the squared loss only; try ufm.solve.")
+    if problem.loss not in ("mse", "cross_entropy"):
+        raise OutOfReachError(
+            f"loss = {problem.loss!r}: the engine derives 'mse' and 'cross_entropy'; ufm.solve gives numbers."
+        )
     layers = {"lam_W" if problem.p == 2 else f"lam_W[{l}]": weight for l, weight in enumerate(problem.lam_W)}
     for name, weight in {**layers, "lam_H": problem.lam_H}.items():
         if sp.sympify(weight).is_zero:
@@ -210,7 +254,8 @@ def _put_in(derivation: Derivation, values: Mapping[Any, Any]) -> Derivation:
         "definition",
         "This problem",
     )
-    return replace(derivation, steps=(*derivation.steps, step), formulae=MappingProxyType(formulae), regimes=regimes)
+    return replace(derivation, steps=(*derivation.steps, step), formulae=MappingProxyType(formulae), regimes=regimes,
+                   put_in=MappingProxyType(changed))  # fmt: skip
 
 
 def _is_number(formula: Any) -> bool:

@@ -1,0 +1,81 @@
+"""Numbers of derived formulae: one each, or one a class, a pair of classes, a direction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import sympy as sp
+from sympy.matrices.expressions.matexpr import MatrixExpr
+
+from ufm.derivation.derivation import Derivation
+from ufm.errors import UfmError
+from ufm.symbols import K, Total, cov, delta_kl, lam_b, lam_H, lam_W, n_k, n_l, sigma, sigma_c
+
+_PYTHON_NAMES = {"lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}
+_OF_DIRECTIONS = (sigma, sigma_c, cov)
+
+
+def numbers(derivation: Derivation, values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Every scalar formula of the derivation at these values; matrix expressions in Y are left out."""
+    formulae = derivation.formulae
+    scalars = {name: sp.sympify(each) for name, each in formulae.items() if not isinstance(each, MatrixExpr)}
+    classes = sp.sympify(derivation.put_in.get(K, K))  # pairs of classes need their number, where one was put in
+    known = _letters(scalars, values)
+    if classes.is_Integer:
+        known.setdefault(K, np.asarray(int(classes)))
+    elif classes in known:
+        known.setdefault(K, known[classes])
+    return {name: _number(name, formula, known) for name, formula in scalars.items()}
+
+
+def _letters(formulae: Mapping[str, Any], values: Mapping[Any, Any]) -> dict[Any, np.ndarray]:
+    """Letter -> number or array; a letter may be given by its name, or as Python writes it (lam_W)."""
+    used = {letter for each in formulae.values() for letter in sp.sympify(each).free_symbols}
+    by_name = {letter.name: letter for letter in used} | _PYTHON_NAMES
+    found: dict[Any, np.ndarray] = {}
+    for key, value in values.items():
+        letter = by_name.get(key) if isinstance(key, str) else key
+        if letter is None or (letter not in used and letter != K):
+            shown = ", ".join(sorted(str(each) for each in used - {delta_kl}))
+            raise UfmError(f"values[{key}]: the formulae have no such letter; they have {shown}.")
+        number = np.asarray(value, dtype=float)
+        if np.any(np.isnan(number)):
+            raise UfmError(f"values[{key}] = {value}: give numbers.")
+        found[letter] = number
+    return found
+
+
+def _number(name: str, formula: Any, known: Mapping[Any, np.ndarray]) -> Any:
+    """A float, K x K numbers where the formula speaks of pairs of classes, one a direction where of directions."""
+    totals = {total: sp.Dummy("total") for total in formula.atoms(Total)}
+    inner = {dummy: float(np.sum(_number(name, total.args[0], known))) for total, dummy in totals.items()}
+    outer = formula.xreplace(totals)
+    at: dict[Any, Any] = {**known, **inner}
+    if outer.has(delta_kl) or outer.has(n_k):
+        at |= _pairs(outer, known, name)
+    arguments = sorted(outer.free_symbols, key=str)
+    missing = [str(letter) for letter in arguments if letter not in at]
+    if missing:
+        raise UfmError(f"{name}: give numbers for {', '.join(missing)} as well.")
+    floats = outer.evalf(17)  # exact rationals may be too long for NumPy
+    evaluate = sp.lambdify(arguments, floats, modules="numpy")  # pyright: ignore
+    with np.errstate(all="ignore"):  # the cases that do not apply may divide by zero
+        found = np.asarray(evaluate(*np.broadcast_arrays(*(at[letter] for letter in arguments))), dtype=float)
+    return float(found) if found.ndim == 0 else found
+
+
+def _pairs(formula: Any, known: Mapping[Any, np.ndarray], name: str) -> dict[Any, Any]:
+    """delta_kl, and n_k and n_l as column and row, for the K of the values."""
+    sizes = known.get(n_k)
+    classes = int(sizes.size) if sizes is not None and sizes.ndim else int(known[K]) if K in known else None
+    if not formula.has(delta_kl):
+        return {}
+    if classes is None:
+        raise UfmError(f"{name} has one number a pair of classes: give K as well, or all class sizes n_k.")
+    at: dict[Any, Any] = {delta_kl: np.eye(classes)}
+    if sizes is not None:
+        column = np.broadcast_to(sizes, (classes,))[:, None]
+        at |= {n_k: column, n_l: column.T}
+    return at
