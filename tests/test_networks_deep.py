@@ -157,7 +157,7 @@ def test_a_collapsed_layer_is_seen_as_one() -> None:
     Y -= Y.mean(axis=1, keepdims=True)
     Y = np.linalg.qr(Y.T)[0].T  # four centred orthonormal rows
     B = np.linalg.qr(rng.standard_normal((9, 4)))[0]
-    found = dict(zip(MEASURES, of_layer(B @ Y, rng.standard_normal((6, 4)) @ B.T, Y, 4), strict=True))
+    found: dict[str, float] = dict(zip(MEASURES, of_layer(B @ Y, rng.standard_normal((6, 4)) @ B.T, Y, 4), strict=True))
     expected = {"deep_nrc1": 0, "deep_nrc2": 1, "deep_nrc3": 1, "deep_nrc4": 0, "stable_rank_features": 4}
     for name, value in expected.items():
         assert found[name] == pytest.approx(value, abs=1e-9), name
