@@ -265,7 +265,7 @@ def _is_number(formula: Any) -> bool:
 def _value(formula: Any, changed: Mapping[Any, Any]) -> Any:
     if isinstance(formula, sp.matrices.expressions.matexpr.MatrixExpr):
         return formula.xreplace(dict(changed)).doit()
-    return sp.sympify(formula).subs(dict(changed), simultaneous=True)
+    return sp.sympify(formula).xreplace(dict(changed))
 
 
 def _still_there(regimes: tuple[Regime, ...], changed: Mapping[Any, Any]) -> tuple[Regime, ...]:
