@@ -10,7 +10,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ufm import encodings, losses
-from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget, available, from_dict, to_dict
+from ufm.constraints import (
+    FeatureMetric,
+    FixedClassifier,
+    HardMargin,
+    Near,
+    NonNegative,
+    NormBudget,
+    available,
+    from_dict,
+    to_dict,
+)
 from ufm.errors import ProblemError
 from ufm.optimum import OptimumStatus, minority_collapse_threshold, solve
 from ufm.optimum.constrained.fixed_classifier import _dual_bound
@@ -22,6 +32,7 @@ LAM_B = [0.0, 0.2, math.inf]
 
 
 FRAME = encodings.simplex(3).codes.T @ np.random.default_rng(1).standard_normal((2, 2))
+METRIC = np.array([[2.0, 0.5, 0.1], [0.5, 1.0, -0.3], [0.1, -0.3, 0.7]])
 
 
 # The referee
@@ -43,6 +54,7 @@ REFEREED = {
         for loss in ("mse", "cross_entropy")
         for lam_b in LAM_B
     },
+    **{f"feature metric {lam_b}": refereed(FeatureMetric(METRIC), "mse", lam_b) for lam_b in LAM_B},
     "norm budget": refereed(NormBudget(1.0, 2.0), "cross_entropy", weights=(0, 0)),
     "hard margin": refereed(HardMargin(), "cross_entropy", weights=(1, 1)),
 }
@@ -116,6 +128,78 @@ def test_a_fixed_classifier_without_feature_penalty():
         assert abs(solve(problem.replace(lam_b=lam_b)).gap) <= 1e-12
     with pytest.raises(ProblemError, match="lam_H"):
         solve(problem.replace(loss="cross_entropy"))
+
+
+# Feature metric
+
+
+@pytest.mark.parametrize("lam_b", [*LAM_B, 1e-3])
+def test_the_metric_of_the_sizes_is_the_usual_penalty(lam_b):
+    plain = Problem(ONE_HOT, lam_W=0.1, lam_H=0.02, lam_b=lam_b)
+    optimum = solve(plain.replace(constraint=FeatureMetric(np.diag(1 / ONE_HOT.counts))))
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert optimum.value == pytest.approx(solve(plain).value, rel=1e-12)
+    np.testing.assert_allclose(optimum.gram, solve(plain).gram, atol=1e-5)
+
+
+@pytest.mark.parametrize("lam_b", [1e-3, 0.01, 0.1, math.inf])
+def test_two_weights_one_for_the_mean_direction_have_a_closed_form(lam_b):
+    """s_i = sqrt(n)(1 - t_i/rho), t_i = K sqrt(n lam_W lam_i), the mean lost up to lam_b* = t_0/(1 - t_0)."""
+    K, n, lam_W, mean, centred = 5, 40, 2e-2, 4e-5, 3e-4
+    J = np.full((K, K), 1 / K)
+    metric = FeatureMetric((np.eye(K) - J + centred / mean * J) / n)
+    optimum = solve(
+        Problem(classes(encodings.one_hot(K), n), lam_W=lam_W, lam_H=centred, lam_b=lam_b, constraint=metric)
+    )
+    t_0, t = (K * math.sqrt(n * lam_W * lam) for lam in (mean, centred))
+    s = math.sqrt(n) * (1 - t)
+    s_0 = math.sqrt(n) * max(0.0, 1 - t_0 * (1 if math.isinf(lam_b) else (1 + lam_b) / lam_b))
+    assert (s_0 == 0) == (lam_b <= t_0 / (1 - t_0))
+    np.testing.assert_allclose(np.sort(optimum.singular_values)[1:-1], s, rtol=1e-6)
+    assert optimum.singular_values.sum() == pytest.approx((K - 1) * s + s_0, rel=1e-8)
+    g_0, g = s_0 / math.sqrt(mean), s / math.sqrt(centred)
+    assert optimum.cosines[0, 1] == pytest.approx((g_0 - g) / (g_0 + (K - 1) * g), abs=1e-6)
+
+
+def test_features_of_a_layer_below_cost_what_that_layer_costs():
+    """min lam/2 ||A||^2 + lam_o/2 ||o||^2 over A P + o 1' = H is the penalty in the metric P'P + lam/lam_o 11'."""
+    rng = np.random.default_rng(4)
+    P, H, lam, lam_o = rng.standard_normal((6, 3)), rng.standard_normal((4, 3)), 0.3, 0.2
+    metric = FeatureMetric(P.T @ P + lam / lam_o)
+    wide = np.vstack([P, np.full((1, 3), math.sqrt(lam / lam_o))])
+    least = lam / 2 * float(np.sum((H @ np.linalg.pinv(wide)) ** 2))
+    problem = Problem(ONE_HOT, lam_W=0.1, lam_H=lam, constraint=metric)
+    W = np.zeros((3, 4))
+    assert float(objective(problem, W, H)) - float(objective(problem, W, 0 * H)) == pytest.approx(least, rel=1e-12)
+    with pytest.raises(ProblemError, match="weighs class means"):
+        objective(problem, W, np.zeros((4, 10)))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 10**6))
+def test_no_point_lies_below_the_optimum_in_a_metric(seed):
+    rng = np.random.default_rng(seed)
+    K = int(rng.integers(2, 6))
+    P = rng.standard_normal((K + 2, K))
+    problem = Problem(
+        classes(encodings.one_hot(K), rng.integers(1, 30, K)),
+        lam_W=0.01,
+        lam_H=10 ** rng.uniform(-3, 0),
+        lam_b=float(rng.choice([*LAM_B, 1e-3])),
+        constraint=FeatureMetric(P.T @ P),
+    )
+    optimum = solve(problem)
+    assert optimum.status is OptimumStatus.CERTIFIED
+    assert optimum.certificate.stationarity <= 1e-6
+    slope = gradient(problem, optimum.W[0], optimum.H, bias_of(problem, optimum.b))
+    H = optimum.H + 1e-6 * (step := rng.standard_normal(optimum.H.shape))
+    moved = float(objective(problem, optimum.W[0], H, bias_of(problem, optimum.b)))
+    back = float(objective(problem, optimum.W[0], optimum.H - 1e-6 * step, bias_of(problem, optimum.b)))
+    assert (moved - back) / 2e-6 == pytest.approx(float(np.sum(slope.H * step)), abs=1e-7)
+    for size in (1e-3, 1.0):
+        H = optimum.H + size * rng.standard_normal(optimum.H.shape)
+        W = optimum.W[0] + size * rng.standard_normal(optimum.W[0].shape)
+        assert float(objective(problem, W, H, bias_of(problem, optimum.b))) >= optimum.value - 1e-12
 
 
 # Near
@@ -448,6 +532,7 @@ def test_cross_entropy_tends_to_the_margins_as_its_weights_vanish(R, rho):
         (FixedClassifier(np.array([[1.0, 0], [0, 1], [1, 1]])), "mse"),
         (Near(np.ones((2, 10)), 0.5), "mse"),
         (NonNegative(), "mse"),
+        (FeatureMetric(METRIC), "mse"),
         (NormBudget(1, 2), "cross_entropy"),
         (HardMargin(), "cross_entropy"),
     ],
@@ -497,7 +582,7 @@ def test_one_word_says_a_loss_or_a_constraint_on_the_command_line_and_in_a_file(
         (lambda: from_dict("near:H0=nowhere.npy,beta=1"), "no such file"),
         (lambda: from_dict("fixed_classifier:W=1 0;1"), "equal lengths"),
         (lambda: from_dict("non_negative:x=1"), "has no fields"),
-        (lambda: from_dict("relu"), "choose one of fixed_classifier"),
+        (lambda: from_dict("relu"), "choose one of .*fixed_classifier"),
         (lambda: from_dict(3), "name:field=value"),
         (lambda: losses.from_dict("rescaled_mse:k=5"), "loss.M = None: this field is required"),
         (lambda: losses.from_dict("rescaled_mse"), "loss.k = None"),
@@ -516,10 +601,17 @@ def test_errors_in_a_word_name_the_field_and_the_fix(make, words):
         (lambda: FixedClassifier(np.array([[math.nan]])), "constraint.W"),
         (lambda: Near(np.ones((1, 1)), -1), "constraint.beta = -1"),
         (lambda: NormBudget(0, 1), "constraint.E_W = 0"),
+        (lambda: FeatureMetric(np.ones((2, 3))), r"constraint.M = \(2, 3\)"),
+        (lambda: FeatureMetric(np.ones((2, 2))), "positive definite"),
+        (lambda: FeatureMetric(np.array([[1, 0.1], [0, 1]])), "not symmetric"),
+        (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=FeatureMetric(np.eye(2))), "it needs 3 rows"),
+        (lambda: solve(refereed(FeatureMetric(METRIC), "mse").replace(width=2)), "width >= 3"),
+        (lambda: solve(refereed(FeatureMetric(METRIC), "mse", weights=(0.1, 0))), "lam_H = 0"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=FixedClassifier(np.ones((1, 1)))), "m = 3 rows"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=Near(np.ones((1, 1)), 1)), "N = 10 columns"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=HardMargin()), "cross_entropy"),
-        (lambda: Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NonNegative()), "one layer"),
+        (lambda: Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NormBudget(1, 1)), "one layer"),
+        (lambda: solve(Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NonNegative())), "ufm.simulate"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=cast(Any, "relu")), "ufm.constraints"),
         (
             lambda: solve(Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=NonNegative()), "newton"),

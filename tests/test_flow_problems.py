@@ -1,6 +1,7 @@
 """Every problem flows or says why not: non-negative features, features near given ones, fixed classifiers, the rescaled
 loss, and the central path."""
 
+import itertools
 import math
 from typing import Any
 
@@ -159,7 +160,7 @@ def residual(problem: Problem, state: State) -> float:
     """Of the Karush-Kuhn-Tucker conditions: by W and b, and by H where it may move."""
     G = gradient(problem, state.W, state.H, own(problem, state.b))
     allowed = np.where(state.H > 0, G.H, np.minimum(G.H, 0))
-    return float(max(np.abs(G.W[0]).max(), np.abs(allowed).max(), np.abs(G.b).max()))
+    return float(max(np.abs(allowed).max(), np.abs(G.b).max(), *(np.abs(W).max() for W in G.W)))
 
 
 @pytest.mark.parametrize("lam_b", LAM_B)
@@ -176,6 +177,46 @@ def test_non_negative_features_stay_so_and_end_at_a_critical_point(loss: str, la
     assert np.all(np.diff(losses) <= 1e-12)
     assert residual(problem, flow.state) < 1e-9
     assert float(losses[-1]) >= solve(problem).lower_bound - 1e-10
+
+
+@pytest.mark.parametrize(("layers", "loss"), [(2, "mse"), (3, "cross_entropy")])
+def test_non_negative_features_under_several_layers(layers: int, loss: str) -> None:
+    """Free, the flow leaves the cone; bound, it ends at a point of Karush, Kuhn and Tucker, its layers balanced."""
+    problem = problem_of(lam_W=(0.01,) * layers, lam_H=0.01, loss=loss)
+    bound = problem.replace(constraint=NonNegative())
+    start = random_start(bound, 1, scale=1.5)
+    assert simulate(problem, start, t1=20.0).state.H.min() < -1e-2
+    flow = simulate(bound, start, save=30, rtol=1e-7)
+    assert flow.status is Status.STEADY
+    assert flow.path is not None
+    assert min(float(flow.path.state(i).H.min()) for i in range(len(flow.path))) >= 0.0
+    assert np.all(np.diff(np.asarray(flow.path.record()["value"])) <= 1e-12)
+    assert residual(bound, flow.state) < 1e-9
+    assert np.abs(flow.state.W[0]).max() > 0.1  # not the saddle at zero
+    for above, below in itertools.pairwise(flow.state.W):
+        np.testing.assert_allclose(above.T @ above, below @ below.T, atol=1e-7)
+
+
+def projected_by_projection(problem: Problem, start: State, t: float, steps: int) -> State:
+    W, H, b, h = start.W, start.H, np.asarray(start.b), t / steps
+    for _ in range(steps):
+        G = gradient(problem, W, H, own(problem, b))
+        W = tuple(layer - h * slope for layer, slope in zip(W, G.W, strict=True))
+        H, b = np.maximum(H - h * G.H, 0), b - h * G.b
+    return State(W, H, b)
+
+
+def test_deep_switches_cost_no_accuracy() -> None:
+    """The trajectory under two layers is that of projected descents with vanishing steps."""
+    problem = problem_of(lam_W=(0.03, 0.02), constraint=NonNegative())
+    start = random_start(problem, 6, scale=2.0)
+    coarse, fine = (projected_by_projection(problem, start, 6.0, steps) for steps in (1500, 3000))
+    flow = simulate(problem, start, t1=6.0).state
+    gap = np.abs(fine.H - coarse.H).max()
+    assert ((start.H > 0) & (fine.H == 0)).sum() >= 2
+    assert ((start.H == 0) & (fine.H > 0)).sum() >= 3
+    assert np.abs(2 * fine.H - coarse.H - flow.H).max() < 0.05 * gap
+    assert np.abs(2 * fine.W[1] - coarse.W[1] - flow.W[1]).max() < 0.05 * gap
 
 
 def test_non_negative_entropy_reaches_the_formula() -> None:

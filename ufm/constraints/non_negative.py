@@ -3,16 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ufm.constraints.constraint import Facts, one_layer
+from ufm.constraints.constraint import Facts
 
 
 @dataclass(frozen=True)
 class NonNegative:
-    """H >= 0 entrywise (dang2024: section 4); convex in the product once the width is free, so `solve` certifies it."""
+    """H >= 0 entrywise (dang2024: section 4), under any number of linear layers.
+
+    With one of them it is convex in the product once the width is free, and `solve` certifies it; with more its flow is
+    known (`simulate`), and no certificate.
+    """
 
     def check(self, facts: Facts) -> None:
-        """One linear layer above the features."""
-        one_layer(facts, "NonNegative")
+        """Any problem may have non-negative features."""
 
     def to_dict(self) -> dict[str, Any]:
         """No fields."""

@@ -53,7 +53,8 @@ def _lost(problem: Problem) -> np.ndarray:
 
 _ENTROPY = Assumption("the loss is cross-entropy", lambda p: p.loss == "cross_entropy")
 _RELU = Assumption("features are non-negative", lambda p: isinstance(p.constraint, NonNegative))
-_SETTING = (_ENTROPY, _RELU, ONE_HOT, NO_BIAS, WIDE)
+_ONE_LAYER = Assumption("one linear layer", lambda p: p.p == 2)
+_SETTING = (_ENTROPY, _RELU, _ONE_LAYER, ONE_HOT, NO_BIAS, WIDE)
 _RANGES = {
     "K": Integers(2, 12, small=(2, 3)),
     "n": Integers(1, 300, small=(1, 3)),

@@ -30,6 +30,9 @@ def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     """The global minimum, certified by its dual, where the width is free or large enough; else the best descent."""
     if problem.loss not in ("mse", "cross_entropy"):
         raise ProblemError("loss", problem.loss, "non-negative features are solved for 'mse' and 'cross_entropy'.")
+    if problem.p != 2:
+        fix = "non-negative features are certified under one layer only; follow their flow with ufm.simulate."
+        raise ProblemError("lam_W", f"{problem.p - 1} layers", fix)
     if method == "cvxpy" and float(problem.lam_W[0]) * float(problem.lam_H) > 0:
         return _refereed(problem)
     free = problem.replace(constraint=None, width=None)
