@@ -18,6 +18,7 @@ from ufm.catalogue.claims import (
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.catalogue.formula import Formula
 from ufm.catalogue.motion import Along, Conserved, Falls, LateSlope, Motion, PathClaim, Rises, StartAssumption, Tends
+from ufm.catalogue.runs import Networks, Observed, Run
 from ufm.catalogue.theorem import Assumption, Citation, Theorem
 
 __all__ = [
@@ -42,8 +43,11 @@ __all__ = [
     "LogReals",
     "Motion",
     "Named",
+    "Networks",
+    "Observed",
     "PathClaim",
     "Rises",
+    "Run",
     "StartAssumption",
     "Tends",
     "Theorem",

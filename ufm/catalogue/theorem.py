@@ -11,6 +11,7 @@ import sympy as sp
 from ufm.catalogue.claims import Claim, Equals, Units
 from ufm.catalogue.domain import Domain, Point
 from ufm.catalogue.motion import Along, Motion, PathClaim, StartAssumption
+from ufm.catalogue.runs import Observed
 from ufm.errors import UfmError
 from ufm.metrics.state import DIMS
 from ufm.problem import Problem
@@ -52,6 +53,7 @@ class Theorem:
     can be had yet.
     A statement about metrics of arbitrary arrays has `measures`, what its observables are; `problem` then gives an
     `ufm.catalogue.arrays.Arrays`; `confirms` says who computes an observable another way, for counterexamples, and how.
+    A statement about trained networks has `observed`, its claims, and `trained`, the campaign whose records decide.
     """
 
     name: str
@@ -75,6 +77,8 @@ class Theorem:
     file: str = ""
     measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     confirms: Mapping[str, tuple[str, Callable[[Any], Any]]] = field(default_factory=dict)
+    observed: tuple[Observed, ...] = ()
+    trained: str = ""
 
     @property
     def id(self) -> str:

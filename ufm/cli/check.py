@@ -158,8 +158,8 @@ def _print_report(screen: Any, report: "Report") -> None:
         screen.print(f"  because   {report.counterexample.sentence()}", markup=False)
     colour = {"PROVED": "green", "VERIFIED": "cyan", "REFUTED": "red", "INCONCLUSIVE": "yellow"}[report.verdict.name]
     given = f", given the named lemmas {', '.join(report.lemmas)}" if report.proof.stands and report.lemmas else ""
-    if report.theorem.needs:
-        given = f": needs {report.theorem.needs}"
+    if report.needs:
+        given = f": needs {report.needs}"
     screen.print(f"  verdict   [bold {colour}]{report.verdict}[/bold {colour}]{given}")
 
 

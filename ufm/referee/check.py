@@ -18,6 +18,7 @@ from ufm.referee.evidence import (
 )
 from ufm.referee.paths import gather_paths, smallest_path
 from ufm.referee.proof import prove_statement
+from ufm.referee.records import gather_records, missing
 from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Reports, Verdict, quiet
 
 
@@ -47,8 +48,10 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
     progress(f"{theorem.id}: proof", 1, 1)
     if theorem.measures:
         return _judge_arrays(theorem, proof, samples, seed, progress)
+    if theorem.observed:
+        return _judge_records(theorem, proof, progress)
     if theorem.needs:
-        return Report(theorem, Verdict.INCONCLUSIVE, proof, ())
+        return Report(theorem, Verdict.INCONCLUSIVE, proof, (), needs=theorem.needs)
     evidence, counterexample = _of_optima(theorem, samples, seed, progress) if theorem.claims else ([], None)
     if theorem.motion is not None:
         paths = gather_paths(theorem, samples, seed, progress)
@@ -98,6 +101,18 @@ def _judge_arrays(theorem: Theorem, proof: Proof, samples: int, seed: int, progr
     evidence = gather_arrays(theorem, cases, note, seed, progress)
     counterexample = None if all(e.agrees for e in evidence) else smallest_broken(theorem, evidence)
     return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
+
+
+def _judge_records(theorem: Theorem, proof: Proof, progress: Progress) -> Report:
+    """Recorded networks, each out of sample; a claim that no record speaks of leaves the statement open."""
+    evidence, counterexample = gather_records(theorem, progress)
+    lacking = missing(theorem)
+    verdict = _verdict(proof, evidence, counterexample)
+    if verdict is Verdict.VERIFIED and lacking:
+        verdict = Verdict.INCONCLUSIVE
+    needs = lacking or f"more seeds of `ufm train {theorem.trained}`: an interval reaches over a bound"
+    open_still = verdict is Verdict.INCONCLUSIVE
+    return Report(theorem, verdict, proof, tuple(evidence), counterexample, needs if open_still else "")
 
 
 def _flow_problems(theorem: Theorem, seed: int) -> list[Problem]:

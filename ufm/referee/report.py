@@ -9,6 +9,7 @@ from ufm.catalogue import Theorem
 from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.claims import Violation
 from ufm.catalogue.motion import Motion
+from ufm.catalogue.runs import Networks
 from ufm.errors import UfmError
 from ufm.problem import Problem, SampleTargets
 
@@ -28,7 +29,7 @@ class Verdict(Enum):
     """The four verdicts; the value is what each means."""
 
     PROVED = "A proof that starts at the loss ends at this statement, and no evidence speaks against it."
-    VERIFIED = "Every optimum and flow that was tried agrees; there is no proof."
+    VERIFIED = "Everything that was asked agrees; there is no proof."
     REFUTED = "A counterexample breaks it, far beyond tolerance, confirmed by an independent computation."
     INCONCLUSIVE = "The evidence does not decide it."
 
@@ -40,16 +41,18 @@ class Verdict(Enum):
 class Evidence:
     """One line of inquiry: who was asked, how often, and the worst answer in tolerances (at most 1 is agreement).
 
-    ratios: the worst answer to each question, in tolerances, where every one was kept.
+    ratios: the worst answer to each question, in tolerances, where every one was kept; groups: of recorded networks,
+    the numbers of every group that was judged apart.
     """
 
     witness: str
     checked: int
     worst: Violation
     claim: str
-    problem: Problem | Arrays | None
+    problem: Problem | Arrays | Networks | None
     note: str = ""
     ratios: tuple[float, ...] = ()
+    groups: tuple[dict[str, Any], ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -59,7 +62,7 @@ class Evidence:
     @property
     def asked(self) -> str:
         """How often, in words: "64 problems"; a competitor descends several times on one."""
-        what = "descent" if self.witness == "competitor" else "problem"
+        what = {"competitor": "descent", "records": "network"}.get(self.witness, "problem")
         return f"{self.checked} {what}{'' if self.checked == 1 else 's'}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,6 +79,7 @@ class Evidence:
             "agrees": self.agrees,
             "note": self.note,
             "ratios": [float(f"{ratio:.2g}") for ratio in self.ratios],
+            **({"groups": list(self.groups)} if self.groups else {}),
         }
 
 
@@ -87,7 +91,7 @@ class Counterexample:
     times of the flow that breaks the claim, where it speaks of flows.
     """
 
-    problem: Problem | Arrays
+    problem: Problem | Arrays | Networks
     observable: str
     claim: str
     claimed: float
@@ -159,13 +163,14 @@ class Proof:
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """The verdict on one statement, with everything it rests on."""
+    """The verdict on one statement, with everything it rests on; needs: what is missing, where that is why."""
 
     theorem: Theorem
     verdict: Verdict
     proof: Proof
     evidence: tuple[Evidence, ...]
     counterexample: Counterexample | None = None
+    needs: str = ""
 
     @property
     def lemmas(self) -> tuple[str, ...]:
@@ -175,8 +180,8 @@ class Report:
     def headline(self) -> str:
         """The verdict in one line."""
         given = f", given {', '.join(self.lemmas)}" if self.verdict is Verdict.PROVED and self.lemmas else ""
-        if self.theorem.needs:
-            given = f": needs {self.theorem.needs}"
+        if self.needs:
+            given = f": needs {self.needs}"
         return f"{self.theorem.id}: {self.verdict}{given}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,7 +190,7 @@ class Report:
             "id": self.theorem.id,
             "title": self.theorem.title,
             "verdict": str(self.verdict),
-            "needs": self.theorem.needs,
+            "needs": self.needs,
             "lemmas": list(self.lemmas),
             "proof": {"stands": self.proof.stands, "reason": self.proof.reason},
             "evidence": [e.to_dict() for e in self.evidence],

@@ -20,6 +20,7 @@ from ufm.catalogue import (
     bibliography,
 )
 from ufm.catalogue.motion import x
+from ufm.catalogue.runs import Observed
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.lemma import Lemma
 from ufm.derivation.render import closing_words, tex, tex_display
@@ -46,11 +47,11 @@ def describe(report: Report, *, samples: int, seed: int) -> dict[str, Any]:
         "title": theorem.title,
         "kind": theorem.kind,
         "verdict": str(report.verdict),
-        "meaning": f"It needs {theorem.needs}." if theorem.needs else report.verdict.value,
+        "meaning": f"It needs {report.needs}." if report.needs else report.verdict.value,
         "statement": theorem.statement,
         "assumes": list(theorem.conditions),
-        "claims": [*map(_claim, theorem.claims), *map(_course, theorem.along)],
-        "needs": theorem.needs,
+        "claims": [*map(_claim, theorem.claims), *map(_course, theorem.along), *map(_seen, theorem.observed)],
+        "needs": report.needs,
         "scaling": theorem.scaling,
         "campaign": theorem.campaign,
         "citation": _citation(theorem.citation),
@@ -104,6 +105,11 @@ def _course(claim: PathClaim) -> dict[str, Any]:
     if isinstance(claim, Along) and claim.reading == x and not isinstance(claim, Tends | LateSlope):
         shown = f"{_SIGNS[claim.relation]} {_formula(claim.expression)}"
     return {"text": claim.text(), "observable": claim.observable, "tex": shown, "where": "along the flow"}
+
+
+def _seen(claim: Observed) -> dict[str, Any]:
+    """A claim about trained networks as text."""
+    return {"text": claim.text(), "observable": claim.observable, "tex": "", "where": "over trained networks"}
 
 
 def _formula(expression: Any) -> str:

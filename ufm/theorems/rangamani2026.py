@@ -1,11 +1,13 @@
 """Deep neural regression collapse (arXiv 2603.23805): Proposition 1, and the claims about trained networks."""
 
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import sympy as sp
 
-from ufm.catalogue import Assumption, AtMost, Citation, Domain, Integers, Theorem, Values
+from ufm.catalogue import Assumption, AtMost, Citation, Domain, Integers, Observed, Run, Theorem, Values
 from ufm.catalogue.arrays import Arrays, centred, has_clear_rank
 from ufm.catalogue.domain import Point
 from ufm.metrics.regression import deep_nrc1, linear_cka
@@ -101,7 +103,73 @@ def _proposition(name: str, title: str, words: str, bound: Any, *assumes: Assump
     )
 
 
-def _statistical(name: str, title: str, statement: str, needs: str) -> Theorem:
+_FIELDS = ("deep_nrc1_rank", "deep_nrc2", "deep_nrc3_rank", "deep_nrc4", "train_error", "target_variance")
+_COLLAPSED = 0.05  # NRC1 of other seeds, below which a layer counts as collapsed
+_NEAR = 0.1  # what "about 0" and "about 1" are read as
+
+
+def _last(run: Run, name: str) -> np.ndarray:
+    """A measure of every layer at the last look."""
+    return run[name][-1]
+
+
+def _shortfalls(run: Run) -> dict[str, np.ndarray]:
+    """What each layer lacks of the four conditions: NRC1, 1 - NRC2, 1 - NRC3, |NRC4 - training error| over variance."""
+    return {
+        "nrc1": _last(run, "deep_nrc1_rank"),
+        "nrc2": 1 - _last(run, "deep_nrc2"),
+        "nrc3": 1 - _last(run, "deep_nrc3_rank"),
+        "nrc4": np.abs(_last(run, "deep_nrc4") - run["train_error"][-1]) / run["target_variance"],
+    }
+
+
+def _collapsed_layers(runs: Sequence[Run]) -> np.ndarray:
+    """Which layers have an NRC1 below 5% in the mean over these networks."""
+    return np.mean([_last(run, "deep_nrc1_rank") for run in runs], axis=0) < _COLLAPSED
+
+
+def _lacks(name: str) -> Callable[[Run, np.ndarray], float]:
+    """The most that a layer lacks of a condition, among the layers that others say are collapsed; nan without any."""
+
+    def effect(run: Run, layers: np.ndarray) -> float:
+        return float(np.max(_shortfalls(run)[name][layers])) if layers.any() else math.nan
+
+    return effect
+
+
+def _stable_rank_share(run: Run, layers: np.ndarray) -> float:
+    """The stable rank of the features over the rank of the targets, in the mean over collapsed layers."""
+    return float(np.mean(_last(run, "stable_rank_features")[layers]) / run["target_rank"]) if layers.any() else math.nan
+
+
+def _distance_from_collapse(run: Run, others: Sequence[Run]) -> float:
+    """What the layers lack that collapse in networks of other seeds with weight decay on the same targets, at worst."""
+    alike = [other for other in others if _targets(other) == _targets(run)]
+    layers = _collapsed_layers(alike) if alike else np.zeros(0, dtype=bool)
+    if not layers.any():
+        return math.nan
+    return max(float(np.mean(lack[layers])) for lack in _shortfalls(run).values())
+
+
+def _targets(run: Run) -> str:
+    return f"{run.told.get('data', '')}, rank {int(run['target_rank'])} of {int(run['target_dimension'])}"
+
+
+def _decays(run: Run) -> bool:
+    return run.regimen.get("weight_decay", 0.0) > 0
+
+
+def _decays_on_few_ranks(run: Run) -> bool:
+    return _decays(run) and bool(run["target_rank"] < run["target_dimension"])
+
+
+def _seen(name: str, effect: Callable[[Run, Any], float], *fields: str, **more: Any) -> Observed:
+    """A claim about the collapsed layers of networks with weight decay, in every setting on its own."""
+    said: dict[str, Any] = {"fit": _collapsed_layers, "chosen": _decays, "apart": lambda run: run.setting}
+    return Observed(name, effect, fields=(*_FIELDS, *fields), **{**said, **more})
+
+
+def _statistical(name: str, title: str, statement: str, *claims: Observed) -> Theorem:
     """A claim about trained networks."""
     return Theorem(
         name=name,
@@ -110,14 +178,18 @@ def _statistical(name: str, title: str, statement: str, needs: str) -> Theorem:
         citation=Citation("rangamani2026", "abstract and experiments"),
         kind="statistical",
         claims=(),
+        observed=claims,
+        trained="deep_regression",
         domain=Domain(),
         problem=lambda point: None,
         no_proof="It is a claim about trained networks.",
-        needs=needs,
     )
 
 
-_RECORDS = "records of every layer of deep regression networks"
+_READ = (
+    r" (Read as: layers with $\mathrm{NRC1}<5\%$ in networks of other seeds count as collapsed, about 0 is at most 0.1 "
+    r"and about 1 at least 0.9; the directions are as many as the targets' rank.)"
+)
 
 THEOREMS = (
     _proposition(
@@ -147,20 +219,38 @@ THEOREMS = (
         "collapse",
         "Collapsed layers hold signal only, aligned with the targets and with the weights",
         r"In collapsed layers $\mathrm{NRC1}\approx0$, $\mathrm{NRC2}\approx1$, $\mathrm{NRC3}\approx1$ and "
-        "NRC4 is about "
-        "the training error of the network.",
-        _RECORDS,
+        "NRC4 is about the training error of the network." + _READ,
+        *(_seen(f"{name}_shortfall", _lacks(name), most=_NEAR) for name in ("nrc1", "nrc2", "nrc3", "nrc4")),
     ),
     _statistical(
         "intrinsic_rank",
         "Collapsed layers learn the rank of rank-deficient targets",
-        "For targets of rank $r<t$ the stable rank of collapsed layers goes to $r$.",
-        _RECORDS + " on targets of known rank",
+        "For targets of rank $r<t$ the stable rank of collapsed layers goes to $r$." + _READ,
+        _seen(
+            "stable_rank_over_rank",
+            _stable_rank_share,
+            "stable_rank_features",
+            "target_rank",
+            "target_dimension",
+            least=1 - _NEAR,
+            most=1 + _NEAR,
+            chosen=_decays_on_few_ranks,
+        ),
     ),
     _statistical(
         "weight_decay",
         "Collapse of deep layers needs weight decay",
-        "Without weight decay the deep layers of the same networks do not collapse.",
-        _RECORDS + " with weight decay and without",
+        "Without weight decay the deep layers of the same networks do not collapse." + _READ,
+        _seen(
+            "distance_from_collapse",
+            _distance_from_collapse,
+            "target_rank",
+            "target_dimension",
+            least=_NEAR,
+            fit=list,
+            chosen=lambda run: not _decays(run),
+            fitted_on=_decays,
+            apart=_targets,
+        ),
     ),
 )
