@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 
 from ufm.optimum.cancellation import cancellation
+from ufm.optimum.curvature import Curvature
 from ufm.problem import Problem, gradient
 
 T = TypeVar("T")
@@ -54,10 +55,9 @@ class Certificate:
     bound is known); dual: the dual point it was recomputed from, in the coordinates of the engine that made it;
     stationarity: largest norm of the gradient by a factor, relative to the norms of its terms; balance: largest
     difference between neighbouring factors, lam_W W'W against lam_H HH', relative to its terms; rank: of the product;
-    unique: of the logits and b, None where undecided; curvature: least eigenvalue of the Hessian off the rotations of
-    the feature space, None where there is no point to look at (an infimum that is not attained), under a constraint,
-    and above some hundred variables (there ask `ufm.optimum.curvature`); work: decompositions or iterations spent.
-    Residuals and curvature are computed from the point's own arrays when they are first read.
+    unique: of the logits and b, None where undecided; second_order: the least curvature over the directions that the
+    problem leaves (`ufm.optimum.curvature`), or the reason in words why there is none; work: decompositions or
+    iterations spent. Residuals and second order are computed from the point's own arrays when they are first read.
     """
 
     value: float
@@ -65,10 +65,15 @@ class Certificate:
     stationarity: Residual[float] = Residual()
     balance: Residual[float] = Residual()
     rank: int = 0
-    unique: bool | None = None
+    unique: Residual[bool | None] = Residual(None)
     dual: np.ndarray | None = None
-    curvature: Residual[float | None] = Residual(None)
+    second_order: Residual[Curvature | str] = Residual("not looked at: this certificate has a value, and no factors")
     work: int = 0
+
+    @property
+    def curvature(self) -> float | None:
+        """The least curvature over the directions that are left; None where second_order says why there is none."""
+        return self.second_order.least if isinstance(self.second_order, Curvature) else None
 
     @property
     def gap(self) -> float:

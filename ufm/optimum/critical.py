@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget
+from ufm.constraints import FeatureMetric, FixedClassifier, HardMargin, Near, NonNegative, NormBudget
 from ufm.errors import ProblemError
 from ufm.optimum.constrained.cone import longest, longest_bound
 from ufm.optimum.hessian import Direction, Hessian, Orbit, Rows, columns_of, hessian_of, logits
@@ -55,15 +55,17 @@ class Critical:
 
 def is_known(problem: Problem) -> bool:
     """Whether the critical cone of this problem's constraint is written down here."""
-    known = (FixedClassifier, Near, NonNegative, NormBudget, HardMargin)
+    known = (FeatureMetric, FixedClassifier, Near, NonNegative, NormBudget, HardMargin)
     return problem.constraint is None or (isinstance(problem.constraint, known) and problem.p == 2)
 
 
 def critical(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray | None) -> Critical:
     """The critical cone at W (layers, last first), H (class means or samples) and b (m, None for zero)."""
+    if not is_known(problem):
+        raise ProblemError("constraint", problem.constraint, "second order under it is not known for this problem.")
     match problem.constraint:
-        case None:
-            return _free(problem, W, H, b)
+        case FeatureMetric():
+            return _feature_metric(problem, problem.constraint, W[0], H, b)
         case FixedClassifier():
             return _fixed_classifier(problem, W[0], H, b)
         case Near():
@@ -75,7 +77,7 @@ def critical(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.n
         case HardMargin():
             return _hard_margin(problem, W[0], H)
         case _:
-            raise ProblemError("constraint", problem.constraint, "no critical cone is known for it; look at None's.")
+            return _free(problem, W, H, b)
 
 
 def _free(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray | None) -> Critical:
@@ -90,6 +92,30 @@ def _free(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndar
         hessian.direction,
         within=within_class(problem, hessian),
     )
+
+
+def _feature_metric(
+    problem: Problem, metric: FeatureMetric, W: np.ndarray, H: np.ndarray, b: np.ndarray | None
+) -> Critical:
+    """No constraint but another penalty: with H = G M^(1/2) the factors W and G are weighed as ever, W G T fits.
+
+    T = M^(1/2) diag(q); slopes by W G are those by the logits times T', so that b is seen through q' T^-1.
+    """
+    root, R, Z = np.sqrt(problem.targets.multiplicity), metric.root, logits((W,), H, b)
+    T, G = R * root, np.linalg.solve(R, H.T).T
+    E = ((Z - problem.targets.columns) * root / problem.N) @ T.T
+    metric_of_T, through = T @ T.T / problem.N, np.linalg.solve(R, np.ones(root.size))
+    lam_b = float(problem.lam_b) if problem.has_bias else None
+    lam = (float(problem.lam_W[0]), float(problem.lam_H))
+    hessian = Hessian((W, G), lam, E, lambda D: D @ metric_of_T, through, lam_b)
+    kept = np.arange(hessian.size)
+
+    def step(x: np.ndarray) -> Direction:
+        (dW, dG), db = hessian.split(x[None])
+        return Direction((dW[0],), dG[0] @ R, db[0] if lam_b is not None else np.zeros(problem.m))
+
+    over = "in W, class means in their metric" + (" and b" if problem.has_bias else "") + ", off the rotations"
+    return Critical(hessian, kept, Orbit(hessian), over, _unmet(hessian, kept, b), step)
 
 
 def _fixed_classifier(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray | None) -> Critical:

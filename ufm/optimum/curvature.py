@@ -1,74 +1,100 @@
-"""Second order at a critical point: the least eigenvalue of the Hessian in the factors, off the rotations' orbit.
+"""Second order at a critical point: the least curvature of the Lagrangian over the directions that are left to go.
 
-Coordinates are those of N samples: class means are scaled by sqrt(n_k), so a step's length is that of its samples.
-Features within class k decouple, with the Hessian W'C_k W/N + lam_H: W the whole product, C_k the loss's second
-derivative by the logits (I for the squared loss, mass (diag p - pp') for cross-entropy). Rotating the space between
-two factors leaves the objective as it is (any linear map does where both have weight zero): those directions are
-projected out.
+Without a constraint that is the least eigenvalue of the Hessian in the factors, off the orbit of the rotations of the
+feature space. A constraint takes directions away (`critical`): entries that are pushed against zero, the
+normals of active budgets and margins. Constraints that are active without a multiplier leave a cone, not a space; the
+sign over it is a question of copositivity, which is decided where it can be and said to be open where it cannot.
 """
 
-import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 
-from ufm.errors import ProblemError, UfmError
-from ufm.losses import RescaledMSE
-from ufm.losses import loss as find_loss
+from ufm.errors import UfmError
+from ufm.optimum.constrained.cone import longest, longest_bound
+from ufm.optimum.critical import Critical, critical, is_known
+from ufm.optimum.hessian import Direction, Rows
 from ufm.problem import Problem
 
+NO_POINT = "not defined: the infimum is not attained, so there is no point to look at"
 _DENSE = 800  # variables up to which the whole Hessian is written down, and a certificate tells the curvature
 _BATCH = 2**22  # numbers of one factor's batch of tangents
+_RANK = 1e-10
+_BISECTED, _BISECTIONS = 8, 30  # constraints up to which the least curvature on a cone is found to three digits
+_ROUND_OFF = 1e3 * float(np.finfo(float).eps)
 
-
-@dataclass(frozen=True, eq=False)
-class Direction:
-    """A unit step in the factors: W like the layers, H like the features (class means or samples), b (m)."""
-
-    W: tuple[np.ndarray, ...]
-    H: np.ndarray
-    b: np.ndarray
+Answer = tuple[float, bool | None, np.ndarray | None]  # a bound, whether the condition holds, a direction where not
 
 
 @dataclass(frozen=True, eq=False)
 class Curvature:
-    """The least eigenvalue of the Hessian off the orbit; the escape direction where it is negative, None elsewhere.
+    """The least curvature among the unit directions that are left, and the escape direction where it is negative.
 
-    orbit_dimension: of the orbit of the rotations through this point; scale: the size of a typical eigenvalue.
+    least: no direction has less; one has as much where `exact`; direction: a step along which the Lagrangian curves
+    down, None where none was found; holds: whether the second-order condition of a minimum does, None where undecided;
+    orbit_dimension: of the orbit of the rotations through this point; scale: the largest eigenvalue's size;
+    over: the directions, in words.
     """
 
     least: float
     direction: Direction | None
     orbit_dimension: int
     scale: float
+    exact: bool = True
+    holds: bool | None = True
+    over: str = "off the rotations of the feature space"
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether the curvature is positive in every direction, by more than round-off."""
+        return self.holds is True and self.least > _ROUND_OFF * self.scale
+
+    def __str__(self) -> str:
+        size = f"{'least' if self.exact else 'at least'} {self.least:.3g}"
+        if self.holds is None:
+            return f"undecided: curvature {size}, {self.over}"
+        if not self.holds:
+            return f"negative, no minimum: curvature {size}, {self.over}"
+        if self.is_positive:
+            return f"positive: curvature {size}, {self.over}"
+        return f"not negative, zero to round-off: curvature {size}, {self.over}"
 
 
 def curvature(
     problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray | None = None, tol: float = 1e-8
 ) -> Curvature:
-    """Least eigenvalue of the Hessian of the objective at a critical point: any loss, any p >= 2, no constraint.
+    """The second-order condition at a critical point: any loss, any p >= 2, every constraint.
 
     W: layers, last first; H: class means (d x K) or samples (d x N); b (m) or None. tol: relative accuracy of Lanczos,
     which takes over from a dense eigenvalue problem above 800 variables.
     """
-    if problem.constraint is not None:
-        raise ProblemError("constraint", problem.constraint, "curvature is that of an unconstrained problem; None.")
-    hessian = _Hessian(problem, tuple(W), H, b)
-    orbit = _orbit(hessian)
-    size = hessian.size
-    if size <= _DENSE:
-        values, vectors = _dense(hessian, orbit)
-        scale = max(abs(float(values[-1])), abs(float(values[0])))
-        least, vector = float(values[0]), vectors[:, 0]
-    else:
-        least, vector, scale = _lanczos(hessian, orbit, tol)
-    within = _within_class(problem, hessian)
-    negative = least < -1e3 * np.finfo(float).eps * scale
-    direction = hessian.direction(vector) if negative else None
-    return Curvature(min(least, within), direction, orbit.shape[1], scale)
+    at = critical(problem, tuple(W), H, b)
+    solved = _by_all(at) if at.hessian.size <= _DENSE else _by_lanczos(at, tol)
+    noise = solved.scale * max(_ROUND_OFF, at.residual)
+    least, exact, holds, x = _sign(solved, noise)
+    if at.apart is not None:
+        noise = max(noise, at.apart.noise)
+        if at.apart.found < min(least, -noise):
+            x, holds = at.apart.vector, False
+        elif at.apart.least < -noise and holds:
+            holds = None
+        exact = exact and at.apart.found - at.apart.least <= noise
+        least = min(least, at.apart.least)
+    step = None if x is None or holds is not False else at.step(x)
+    return Curvature(min(least, at.within), step, solved.orbit, solved.scale, exact, holds, at.over)
+
+
+def second_order(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> Curvature | str:
+    """For a certificate: the reason where it is not a matter of a second at most."""
+    if not is_known(problem):
+        return f"not decided: no critical cone is written down for {type(problem.constraint).__name__}, p = {problem.p}"
+    number = variables(problem, W, H)
+    if number > _DENSE:
+        return f"not looked at for {number} variables; ufm.optimum.curvature(problem, W, H, b) does"
+    return curvature(problem, W, H, b)
 
 
 def variables(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> int:
@@ -76,164 +102,197 @@ def variables(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> int
     return sum(layer.size for layer in W) + H.size + (problem.m if problem.has_bias else 0)
 
 
-def second_order(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> float | None:
-    """The least eigenvalue for a certificate: None where it is not a matter of a second at most."""
-    return curvature(problem, W, H, b).least if variables(problem, W, H) <= _DENSE else None
+@dataclass(frozen=True, eq=False)
+class _Solved:
+    """Least eigenvalue and vector on the span of the cone; `on_the_cone`, asked where that is negative, decides there.
+
+    on_the_cone(noise): (least, whether the condition holds, the direction that shows it where not).
+    """
+
+    least: float
+    vector: np.ndarray | None
+    scale: float
+    orbit: int
+    on_the_cone: Callable[[float], Answer] | None = None
 
 
-class _Hessian:
-    """The objective's second derivative at one point, applied to batches of tangents."""
-
-    def __init__(self, problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray | None) -> None:
-        self.N, self.has_bias = problem.N, problem.has_bias
-        self.collapsed = H.shape[1] == problem.targets.columns.shape[1]
-        weights = problem.targets.multiplicity if self.collapsed else np.ones(problem.N)
-        targets = problem.targets.columns if self.collapsed else problem.targets.matrix()
-        self.q = np.sqrt(weights)
-        self.factors = (*W, H * self.q)
-        self.lam = [*map(float, problem.lam_W), float(problem.lam_H)]
-        self.lam_b = float(problem.lam_b) if self.has_bias else 0.0
-        self.shifts = problem.loss == "cross_entropy" and self.has_bias and self.lam_b == 0
-        self.shapes = [factor.shape for factor in self.factors]
-        self.size = sum(factor.size for factor in self.factors) + (problem.m if self.has_bias else 0)
-        self.left = [np.eye(problem.m)]  # product of the factors before each one
-        for factor in self.factors:
-            self.left.append(self.left[-1] @ factor)
-        self.right = [np.eye(H.shape[1])]  # and after it
-        for factor in reversed(self.factors):
-            self.right.insert(0, factor @ self.right[0])
-        bias = np.zeros(problem.m) if b is None else b
-        Z = self.left[-1] / self.q + bias[:, None]
-        self.E = find_loss(problem.loss).slope(Z, targets) * (self.q / self.N)
-        self.curve = _curve(problem, Z, targets)
-
-    def split(self, x: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
-        """Rows of x (j x size) as batches of factors, and of b."""
-        parts, at = [], 0
-        for rows, columns in self.shapes:
-            parts.append(x[:, at : at + rows * columns].reshape(-1, rows, columns))
-            at += rows * columns
-        return parts, x[:, at:]
-
-    def apply(self, x: np.ndarray) -> np.ndarray:
-        """The Hessian times each row of x (j x size)."""
-        dF, db = self.split(x)
-        p = len(dF)
-        d_left = [np.zeros((1, *self.left[0].shape))]  # derivatives of the products before and after each factor
-        for j in range(p):
-            d_left.append(d_left[-1] @ self.factors[j] + self.left[j] @ dF[j])
-        d_right = [np.zeros((1, *self.right[-1].shape))]
-        for j in range(p - 1, 0, -1):
-            d_right.insert(0, dF[j] @ self.right[j + 1] + self.factors[j] @ d_right[0])
-        dZ = d_left[-1] / self.q + (db[:, :, None] if self.has_bias else 0.0)
-        dE = self.curve(dZ) * (self.q / self.N)
-        out = []
-        for j in range(p):
-            L, R = self.left[j].T, self.right[j + 1].T
-            curved = np.swapaxes(d_left[j], 1, 2) @ (self.E @ R) + (L @ self.E) @ np.swapaxes(d_right[j], 1, 2)
-            out.append((L @ dE @ R + curved + self.lam[j] * dF[j]).reshape(x.shape[0], -1))
-        if self.has_bias:
-            out.append(dE @ self.q + self.lam_b * db)
-        return np.concatenate(out, axis=1)
-
-    def direction(self, x: np.ndarray) -> Direction:
-        """A vector as a step in the factors, H in the units it was given in."""
-        parts, db = self.split(x[None])
-        b = db[0] if self.has_bias else np.zeros(self.left[0].shape[0])
-        return Direction(tuple(part[0] for part in parts[:-1]), parts[-1][0] / self.q, b)
+def _sign(solved: _Solved, noise: float) -> tuple[float, bool, bool | None, np.ndarray | None]:
+    """least, whether it is attained, whether the second-order condition holds, and the direction where it does not."""
+    if solved.on_the_cone is None:
+        negative = solved.least < -noise
+        return solved.least, True, not negative, solved.vector if negative else None
+    if solved.least > noise:
+        return solved.least, False, True, None
+    least, holds, x = solved.on_the_cone(noise)
+    return least, False, holds or solved.least >= -noise, x if solved.least < -noise else None
 
 
-def _orbit(hessian: _Hessian) -> np.ndarray:
-    """Orthonormal basis (size x dimension) of the directions F_j S, -S F_{j+1} along which nothing changes."""
-    columns, factors, at = [], hessian.factors, 0
-    for j, (left, right) in enumerate(itertools.pairwise(factors)):
-        d = right.shape[0]
-        if hessian.lam[j] == hessian.lam[j + 1] == 0:
-            generators = np.eye(d * d).reshape(d * d, d, d)
-        else:
-            first, second = np.triu_indices(d, 1)
-            generators = np.zeros((first.size, d, d))
-            generators[np.arange(first.size), first, second] = 1.0
-            generators[np.arange(first.size), second, first] = -1.0
-        block = np.zeros((generators.shape[0], hessian.size))
-        middle = at + left.size
-        block[:, at:middle] = (left @ generators).reshape(generators.shape[0], left.size)
-        block[:, middle : middle + right.size] = -(generators @ right).reshape(generators.shape[0], right.size)
-        columns.append(block)
-        at = middle
-    if hessian.shifts:  # a constant in every logit, which a free bias gives for nothing
-        shift = np.zeros((1, hessian.size))
-        shift[0, hessian.size - hessian.left[0].shape[0] :] = 1.0
-        columns.append(shift)
-    tangents = np.concatenate(columns)
+def _by_all(at: Critical) -> _Solved:
+    """All eigenvalues, on an orthonormal basis of the directions that are left."""
+    kept, rows = at.kept, max(1, _BATCH // at.hessian.size)
+    unit = np.eye(at.hessian.size)[kept]
+    whole = [at.hessian.apply(unit[i : i + rows])[:, kept] for i in range(0, kept.size, rows)]
+    matrix = np.concatenate([np.zeros((0, kept.size)), *whole])
+    orbit = _span(at.orbit.rows, kept, 1e-8)
+    gone = orbit if at.strong is None else np.hstack([orbit, _span(at.strong, kept, 1e-10)])
+    basis = np.linalg.qr(gone, mode="complete")[0][:, gone.shape[1] :] if gone.shape[1] else np.eye(kept.size)
+    form = basis.T @ (matrix + matrix.T) @ basis / 2
+    if form.size == 0:
+        return _Solved(np.inf, None, 0.0, orbit.shape[1])
+    values, vectors = np.linalg.eigh(form)
+
+    def whole_tangent(y: np.ndarray) -> np.ndarray:
+        x = np.zeros(at.hessian.size)
+        x[kept] = basis @ y
+        return x
+
+    def decide(noise: float) -> Answer:
+        A = np.zeros((0, basis.shape[1])) if at.weak is None else at.weak.values(basis.T @ unit).T
+        least, holds, y = on_a_cone(form, A, noise)
+        return least, holds, None if y is None else whole_tangent(y)
+
+    scale = max(abs(float(values[-1])), abs(float(values[0])))
+    decided = None if at.weak is None else decide
+    return _Solved(float(values[0]), whole_tangent(vectors[:, 0]), scale, orbit.shape[1], decided)
+
+
+def _span(rows: Rows, kept: np.ndarray, tol: float) -> np.ndarray:
+    """Orthonormal basis (kept x dimension) of the span of the rows' tangents."""
+    tangents = rows.adjoint(np.eye(rows.number))[:, kept]
     tangents = tangents[np.linalg.norm(tangents, axis=1) > 0]
     if tangents.shape[0] == 0:
-        return np.zeros((hessian.size, 0))
+        return np.zeros((kept.size, 0))
     U, s, _ = np.linalg.svd(tangents.T, full_matrices=False)
-    return U[:, s > 1e-8 * s[0]]
+    return U[:, s > tol * s[0]]
 
 
-def _dense(hessian: _Hessian, orbit: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues in rising order and eigenvectors, on the orthogonal complement of the orbit."""
-    size = hessian.size
-    rows = max(1, _BATCH // size)
-    matrix = np.concatenate([hessian.apply(np.eye(size)[i : i + rows]) for i in range(0, size, rows)])
-    matrix = (matrix + matrix.T) / 2
-    basis = np.linalg.qr(orbit, mode="complete")[0][:, orbit.shape[1] :] if orbit.shape[1] else np.eye(size)
-    values, vectors = np.linalg.eigh(basis.T @ matrix @ basis)
-    return values, basis @ vectors
+def on_a_cone(Q: np.ndarray, A: np.ndarray, noise: float) -> Answer:
+    """The least x'Qx over unit x with A x >= 0: a lower bound, whether it is >= -noise, a unit x that shows if not.
+
+    Zero is asked first; where it is a bound, and for few rows, bisection finds the largest one.
+    """
+    least = float(np.linalg.eigvalsh(Q)[0])
+    holds, x = _copositive(Q + noise * np.eye(Q.shape[0]), A)
+    if not holds:
+        return least, holds, x
+    low, high = max(least, -noise), _on_the_kernel(Q, A)
+    if A.shape[0] <= _BISECTED and high > low:
+        for level in (high * (1 - 1e-9), *([np.nan] * _BISECTIONS)):
+            level = (low + high) / 2 if np.isnan(level) else level
+            if _copositive(Q - level * np.eye(Q.shape[0]), A)[0]:
+                low = level
+            else:
+                high = level
+            if high - low <= 1e-3 * abs(high):
+                break
+    return low, True, None
 
 
-def _lanczos(hessian: _Hessian, orbit: np.ndarray, tol: float) -> tuple[float, np.ndarray, float]:
-    """Least eigenvalue, its vector, and the largest magnitude, by Lanczos; the orbit is lifted to the top."""
-    size = hessian.size
+def _on_the_kernel(Q: np.ndarray, A: np.ndarray) -> float:
+    """The least eigenvalue of Q where A x = 0, an upper bound of that on the cone; that of Q where nothing is left."""
+    _, s, Vt = np.linalg.svd(A)
+    N = Vt[int(np.sum(s > _RANK * s[0])) :].T
+    return float(np.linalg.eigvalsh(N.T @ Q @ N if N.size else Q)[0])
 
-    def off(x: np.ndarray) -> np.ndarray:
-        return x - orbit @ (orbit.T @ x)
+
+def _copositive(Q: np.ndarray, A: np.ndarray) -> tuple[bool | None, np.ndarray | None]:
+    """Whether x'Qx >= 0 for all A x >= 0, and a unit x that shows a negative one.
+
+    With y = A x >= 0 and the best x for each y that is a copositive form in y, the Schur complement of Q on the kernel
+    of A: y'Sy >= 0 is asked of the longest image of a non-negative vector (`cone`), exact up to twelve rows.
+    """
+    values, vectors = np.linalg.eigh(Q)
+    if values[0] >= 0:
+        return True, None
+    for x in (vectors[:, 0], -vectors[:, 0]):
+        if np.all(A @ x >= -1e-12 * np.linalg.norm(A, axis=1)):
+            return False, x
+    _, s, Vt = np.linalg.svd(A)
+    rank = int(np.sum(s > _RANK * s[0]))
+    N, R = Vt[rank:].T, np.linalg.pinv(A)
+    inside = N.T @ Q @ N
+    curved, flat = np.linalg.eigh(inside)
+    if curved.size and curved[0] < 0:
+        return False, N @ flat[:, 0]
+    if rank < A.shape[0] or (curved.size and curved[0] <= _RANK * curved[-1]):
+        return None, None
+    across = N.T @ Q @ R
+    best = np.linalg.solve(inside, across)
+    S = R.T @ Q @ R - across.T @ best
+    values, vectors = np.linalg.eigh((S + S.T) / 2)
+    top = max(float(values[-1]), 0.0)
+    E = (vectors * np.sqrt(top - np.minimum(values, top))).T  # ||E y||^2 = top ||y||^2 - y'Sy
+    limit = float(np.sqrt(top))
+    found, y = longest(E, limit)
+    if found > limit * (1 + 1e-12):
+        x = (R - N @ best) @ y
+        return False, x / np.linalg.norm(x)
+    return (True, None) if longest_bound(E, None, limit) <= limit * (1 + 1e-12) else (None, None)
+
+
+def _by_lanczos(at: Critical, tol: float) -> _Solved:
+    """Least eigenvalue, its vector, and the largest magnitude, by Lanczos; what is taken out is lifted to the top."""
+    gone = at.orbit.rows if at.strong is None else at.orbit.rows + at.strong
+    least, vector, scale = _lanczos(at, gone, tol)
+    weak = at.weak
+    if weak is None:
+        return _Solved(least, vector, scale, at.orbit.dimension)
+
+    def decide(noise: float) -> Answer:
+        for x in (vector, -vector):
+            if np.all(weak.values(x[None]) >= -1e-12):
+                return least, False, x
+        inside, x, _ = _lanczos(at, gone + weak, tol)
+        return (least, False, x) if inside < -noise else (least, None, None)
+
+    return _Solved(least, vector, scale, at.orbit.dimension, decide)
+
+
+def _lanczos(at: Critical, gone: Rows, tol: float) -> tuple[float, np.ndarray, float]:
+    size, off = at.hessian.size, _projection(at, gone)
+    made: Any = LinearOperator  # SciPy's constructor hands out a subclass, which its types do not say
 
     def times(x: np.ndarray) -> np.ndarray:
-        return off(hessian.apply(off(x.ravel())[None])[0])
-
-    def operator(matvec: Callable[[np.ndarray], np.ndarray]) -> LinearOperator:
-        made: Any = LinearOperator  # SciPy's constructor hands out a subclass, which its types do not say
-        return made((size, size), matvec=matvec, dtype=float)
+        return off(at.hessian.apply(off(x.ravel())[None])[0])
 
     start: Any = off(np.random.default_rng(0).standard_normal(size))
     options: Any = {"k": 1, "v0": start, "ncv": min(size - 1, 60), "maxiter": 20 * size}
-    scale = abs(float(eigsh(operator(times), which="LM", return_eigenvectors=False, **{**options, "tol": 1e-3})[0]))
-    lifted = operator(lambda x: times(x) + scale * (x.ravel() - off(x.ravel())))
+    whole = made((size, size), matvec=times, dtype=float)
+    scale = abs(float(eigsh(whole, which="LM", return_eigenvectors=False, **{**options, "tol": 1e-3})[0]))
+    lifted = made((size, size), matvec=lambda x: times(x) + scale * (x.ravel() - off(x.ravel())), dtype=float)
     try:
-        values, vectors = eigsh(lifted, which="SA", tol=tol, **options)  # pyright: ignore[reportArgumentType]
+        values, vectors = eigsh(lifted, which="SA", **{**options, "tol": tol})
     except ArpackNoConvergence as error:
         raise UfmError(f"Lanczos did not reach tol = {tol:g}; ask for a larger tol in curvature(...).") from error
-    return float(values[0]), vectors[:, 0], scale
+    return float(values[0]), off(vectors[:, 0]), scale
 
 
-def _within_class(problem: Problem, hessian: _Hessian) -> float:
-    """Least eigenvalue among features that differ within a class; inf where no class has two samples."""
-    many = np.flatnonzero(problem.targets.multiplicity > 1) if hessian.collapsed else np.zeros(0, dtype=int)
-    if many.size == 0:
-        return np.inf
-    product, columns = hessian.left[-2], hessian.q.size
-    if isinstance(problem.loss, str) and problem.loss == "mse":
-        many = many[:1]  # the same in all classes
-    unit = np.eye(problem.m)
-    least = np.inf
-    for k in many:
-        images = np.zeros((problem.m, problem.m, columns))
-        images[:, :, k] = unit
-        C = hessian.curve(images)[:, :, k]
-        least = min(least, float(np.linalg.eigvalsh(product.T @ C @ product / problem.N)[0]))
-    return least + hessian.lam[-1]
+def _projection(at: Critical, gone: Rows) -> Callable[[np.ndarray], np.ndarray]:
+    """Off what is taken out: by an orthonormal basis, or by conjugate gradients where that would fill the memory."""
+    size, moves = at.hessian.size, np.zeros(at.hessian.size)
+    moves[at.kept] = 1.0
+    if gone.number * size <= _BATCH:
+        basis = _span(gone, at.kept, 1e-8)
 
+        def off(x: np.ndarray) -> np.ndarray:
+            y = np.zeros(size)
+            y[at.kept] = x[at.kept] - basis @ (basis.T @ x[at.kept])
+            return y
 
-def _curve(problem: Problem, Z: np.ndarray, T: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """The loss's second derivative at logits Z applied to batches of changes (j x m x columns)."""
-    if isinstance(problem.loss, RescaledMSE):
-        weights = problem.loss.weights(T)
-        return lambda D: weights * D
-    if problem.loss == "mse":
-        return lambda D: D
-    P = np.exp(Z - Z.max(axis=0))
-    P, mass = P / P.sum(axis=0), T.sum(axis=0)
-    return lambda D: mass * P * (D - np.sum(P * D, axis=-2, keepdims=True))
+        return off
+
+    def gram(y: np.ndarray) -> np.ndarray:
+        return gone.values(gone.adjoint(y.ravel()[None]) * moves)[0]
+
+    made: Any = LinearOperator
+    normal = made((gone.number, gone.number), matvec=gram, dtype=float)
+    unit = np.random.default_rng(1).standard_normal(size) / np.sqrt(size)
+    small = 1e-13 * float(np.linalg.norm(gone.values(unit[None] * moves)))  # of a unit vector's products
+
+    def nearly_off(x: np.ndarray) -> np.ndarray:
+        x = x * moves
+        products = gone.values(x[None])[0]
+        y, _ = cg(normal, products, rtol=1e-12, atol=small * float(np.linalg.norm(x)), maxiter=4 * gone.number)
+        return x - gone.adjoint(y[None])[0] * moves
+
+    return nearly_off

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
-from ufm.optimum.curvature import Direction, curvature, variables
+from ufm.optimum.curvature import curvature, variables
+from ufm.optimum.hessian import Direction
 from ufm.problem import Problem, gradient, objective
 
 _POLISHED = 500  # variables up to which a dense Newton polish, and a look at the Hessian, are affordable

@@ -5,16 +5,15 @@ from functools import cached_property, partial, reduce
 
 import numpy as np
 
+from ufm.constraints import FeatureMetric
 from ufm.display import card, number, pill
 from ufm.errors import UfmError
 from ufm.metrics.state import labelled, observables
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
-from ufm.optimum.curvature import second_order
+from ufm.optimum.curvature import NO_POINT, second_order
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import ClassTargets, Problem
 from ufm.record import Record
-
-_NO_POINT = (OptimumStatus.NOT_ATTAINED, OptimumStatus.AT_INFINITY)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +83,13 @@ class Optimum:
         return labelled({**seen, **extra})
 
     def _penalty_gap(self) -> float:
-        """The penalties of all factors less (p/2) Lam sum_i s_i^(2/p), the least that any factors of W H can have."""
+        """The penalties of all factors less (p/2) Lam sum_i s_i^(2/p), the least that any factors of W H can have.
+
+        NaN where the features are weighed in another metric.
+        """
         problem, H = self.problem, self.H
+        if isinstance(problem.constraint, FeatureMetric):
+            return float("nan")
         weights = problem.targets.multiplicity if H.shape[1] != problem.N else 1.0
         spent = float(problem.lam_H) * float(np.sum(weights * H**2))
         spent += sum(float(lam) * float(np.sum(W**2)) for lam, W in zip(problem.lam_W, self.W, strict=True))
@@ -111,6 +115,7 @@ class Optimum:
             "gap": f"{self.gap:.1e}",
             "status": pill(self.status.name, "#cfe6f5" if certain else "#f6e3b5"),
             "rank": self.certificate.rank,
+            "second order": self.certificate.second_order,
             "singular values of W H": _few(self.singular_values),
             "norms of class means" if of_classes else "norms of features": _few(np.linalg.norm(self.H, axis=0)),
             "bias": _few(self.b) if self.problem.has_bias else "none",
@@ -155,7 +160,7 @@ def finish(
         rank=rank,
         unique=unique,
         dual=dual,
-        curvature=partial(second_order, problem, W, H, b) if status not in _NO_POINT else None,
+        second_order=partial(second_order, problem, W, H, b) if status.is_attained else NO_POINT,
         work=work,
     )
     return Optimum(problem, status, method, W, H, b, singular_values, certificate)

@@ -28,6 +28,11 @@ class OptimumStatus(Enum):
     )
 
     @property
+    def is_attained(self) -> bool:
+        """Whether some point has this value; else the factors shown are those of a limit."""
+        return self not in (OptimumStatus.NOT_ATTAINED, OptimumStatus.AT_INFINITY)
+
+    @property
     def is_global(self) -> bool:
         """Whether `value` is the global minimum (or infimum)."""
         local = (OptimumStatus.BEST_KNOWN, OptimumStatus.OPEN_GAP, OptimumStatus.SEARCHED, OptimumStatus.METASTABLE)

@@ -54,6 +54,7 @@ def solve_hard_margin(problem: Problem, method: str = "auto") -> Optimum:
         value=value,
         lower_bound=c * bound,
         stationarity=_unmet(W @ H),
+        convex=True,
         dual=beta,
         work=1,
     )

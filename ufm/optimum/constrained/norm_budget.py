@@ -63,6 +63,7 @@ def solve_norm_budget(problem: Problem, method: str = "auto") -> Optimum:
         value=value,
         lower_bound=bound,
         stationarity=abs(float(np.sum(W**2)) / (K * budget.E_W) - 1),
+        convex=True,
         dual=p,
         work=work,
     )

@@ -1,13 +1,15 @@
 """A point of a constrained problem as an Optimum: residuals of the factors that are free, and only of those."""
 
 import math
+from functools import partial
 
 import numpy as np
 
-from ufm.constraints import Near
+from ufm.constraints import FeatureMetric, Near
 from ufm.errors import UfmError
 from ufm.optimum.cancellation import ROUND_OFF, cancellation
 from ufm.optimum.certificate import Certificate, closed
+from ufm.optimum.curvature import NO_POINT, Curvature, second_order
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, gradient
@@ -25,19 +27,37 @@ def optimum_at(
     lower_bound: float,
     stationarity: float,
     unique: bool | None = None,
+    convex: bool = False,
     dual: np.ndarray | None = None,
     work: int = 0,
 ) -> Optimum:
-    """Assemble an answer; balance is NaN: with a constraint on one factor nothing balances the two."""
+    """Assemble an answer; balance is NaN: with a constraint on one factor nothing balances the two.
+
+    convex: whether the problem is, in the product, at this width; then a strict minimum off the rotations is unique.
+    """
     if not np.isfinite(value):
         raise UfmError("the objective overflows double precision; rescale the targets.")
     root = np.sqrt(problem.targets.multiplicity) if H.shape[1] != problem.N else 1.0
     s = np.linalg.svd((W @ H) * root, compute_uv=False)
     rank = int(np.sum(s > 1e-10 * max(float(s[0]), 1e-300))) if s.size else 0
     certificate = Certificate(
-        value, closed(lower_bound, value), stationarity, math.nan, rank, unique=unique, dual=dual, work=work
+        value,
+        closed(lower_bound, value),
+        stationarity,
+        math.nan,
+        rank,
+        unique=partial(_isolated, problem, W, H, b) if convex and status.is_global and status.is_attained else unique,
+        dual=dual,
+        second_order=partial(second_order, problem, (W,), H, b) if status.is_attained else NO_POINT,
+        work=work,
     )
     return Optimum(problem, status, method, (W,), H, b, s, certificate)
+
+
+def _isolated(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -> bool | None:
+    """Whether all curvature off the rotations is positive: minimisers of a convex problem are one or a segment."""
+    second = second_order(problem, (W,), H, b)
+    return True if isinstance(second, Curvature) and second.is_positive else None
 
 
 def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free: str) -> float:
@@ -54,6 +74,9 @@ def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free
         penalties["b"], slopes["b"] = float(problem.lam_b) * b, slope.b
         extra = float(np.linalg.norm(problem.targets.mean))
     noise = dict(zip("WHb", cancellation(problem, (W,), H, b), strict=True))
+    if isinstance(problem.constraint, FeatureMetric):
+        penalties["H"] = float(problem.lam_H) * H @ problem.constraint.inverse
+        noise["H"] += ROUND_OFF * float(problem.lam_H) * float(np.linalg.norm(abs(H) @ abs(problem.constraint.inverse)))
     if isinstance(problem.constraint, Near):  # what ties the features is one of their terms, and a difference itself
         pull = problem.constraint.beta / problem.N
         penalties["H"] = penalties["H"] + pull * (H - problem.constraint.H0)

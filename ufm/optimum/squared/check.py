@@ -1,11 +1,13 @@
 """Check a given point of the squared loss at p = 2: its value, and a lower bound from its own residual."""
 
 import math
+from functools import partial
 
 import numpy as np
 
 from ufm.errors import ProblemError
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
+from ufm.optimum.curvature import second_order
 from ufm.optimum.squared.shrinkage import ShrinkageProblem
 from ufm.optimum.squared.symmetry import reduce_roles
 from ufm.problem import Problem, objective
@@ -28,6 +30,7 @@ def certify(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray | None
         balance=balance(problem, (W,), H),
         rank=rank[0],
         dual=E,
+        second_order=partial(second_order, problem, (W,), H, b),
     )
 
 

@@ -38,6 +38,7 @@ def solve_groups(problem: Problem) -> GroupedOptimum:
         rank=rank,
         unique=True if threshold > 0 else None,
         dual=E,
+        second_order="not looked at: an optimum told by groups has no factors; method='auto' has",
         work=svds,
     )
     return GroupedOptimum(
