@@ -5,6 +5,7 @@ import pkgutil
 from typing import Any
 
 from ufm.constraints.constraint import Constraint, Facts
+from ufm.constraints.feature_metric import FeatureMetric
 from ufm.constraints.fixed_classifier import FixedClassifier
 from ufm.constraints.hard_margin import HardMargin
 from ufm.constraints.near import Near
@@ -16,6 +17,7 @@ from ufm.spelling import made, spelled
 __all__ = [
     "Constraint",
     "Facts",
+    "FeatureMetric",
     "FixedClassifier",
     "HardMargin",
     "Near",

@@ -30,6 +30,18 @@ class DirectionBalance:
         return float(np.max(kept) / np.min(kept)) if kept.size else float("nan")
 
 
+def two_weights(lam_H: np.ndarray, mean_share: np.ndarray, singular_values: np.ndarray) -> tuple[float, float]:
+    """(lam_H of the direction nearest the mean, lam_H of all others together) from a `DirectionBalance`'s arrays.
+
+    Together means lam_W sum ||W'v||^2 / sum ||u'H||^2 = sum s sqrt(lam) / sum s/sqrt(lam) over those directions.
+    """
+    known = np.isfinite(lam_H)
+    lam, s = lam_H[known], singular_values[: lam_H.size][known]
+    mean = int(np.argmax(mean_share[known]))
+    root, rest = np.sqrt(np.delete(lam, mean)), np.delete(s, mean)
+    return float(lam[mean]), float((rest @ root) / (rest @ (1 / root)))
+
+
 def effective_lam_H(W: np.ndarray, H: np.ndarray, lam_W: float) -> float:
     """lam_W ||W||_F^2 / ||H||_F^2 for W (m x d) and H over all samples (d x N)."""
     energy = float(np.sum(np.square(H, dtype=np.float64)))

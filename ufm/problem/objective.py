@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ufm.arrays import Array, Namespace, array_namespace
-from ufm.constraints import Near
+from ufm.constraints import FeatureMetric, Near
 from ufm.errors import ProblemError
 from ufm.losses import loss as find_loss
 from ufm.problem.problem import Problem
@@ -29,7 +29,7 @@ def objective(problem: Problem, W: Array | Sequence[Array], H: Array, b: Array |
     """
     xp, layers, T, weight = _prepare(problem, W, H)
     penalty = sum(float(lam) * xp.sum(layer**2) for lam, layer in zip(problem.lam_W, layers, strict=True))
-    penalty = penalty + float(problem.lam_H) * xp.sum(weight * xp.sum(H**2, axis=0))
+    penalty = penalty + float(problem.lam_H) * xp.sum(_weighed(problem, H, weight) * H)
     Z = reduce(xp.matmul, (*layers, H))
     if b is not None and problem.has_bias:
         Z = Z + b[:, None]
@@ -55,7 +55,7 @@ def gradient(problem: Problem, W: Array | Sequence[Array], H: Array, b: Array | 
     if b is not None and problem.has_bias:
         Z = Z + b[:, None]
     E = find_loss(problem.loss).slope(Z, T) * (weight / problem.N)
-    dH = above[-1].T @ E + float(problem.lam_H) * weight * H
+    dH = above[-1].T @ E + float(problem.lam_H) * _weighed(problem, H, weight)
     if isinstance(problem.constraint, Near):
         dH = dH + problem.constraint.beta / problem.N * (H - _near(problem, H))
     dW, below = [], H
@@ -84,6 +84,16 @@ def _prepare(
     multiplicity = targets.multiplicity if collapsed else np.ones(problem.N)
     like = {"dtype": H.dtype, "device": getattr(H, "device", None)}
     return xp, layers, xp.asarray(T, **like), xp.asarray(multiplicity.astype(float), **like)
+
+
+def _weighed(problem: Problem, H: Array, weight: Array) -> Array:
+    """The gradient of the features' penalty over lam_H: n_k h_k, or H M^-1 in the metric of the layer below."""
+    if not isinstance(problem.constraint, FeatureMetric):
+        return weight * H
+    inverse = problem.constraint.inverse
+    if H.shape[1] != inverse.shape[0]:
+        raise ProblemError("H", tuple(H.shape), "this is its shape; FeatureMetric weighs class means, d x K.")
+    return H @ array_namespace(H).asarray(inverse, dtype=H.dtype, device=getattr(H, "device", None))
 
 
 def _near(problem: Problem, H: Array) -> Array:
