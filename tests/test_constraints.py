@@ -146,8 +146,7 @@ def test_the_metric_of_the_sizes_is_the_usual_penalty(lam_b):
 def test_two_weights_one_for_the_mean_direction_have_a_closed_form(lam_b):
     """s_i = sqrt(n)(1 - t_i/rho), t_i = K sqrt(n lam_W lam_i), the mean lost up to lam_b* = t_0/(1 - t_0)."""
     K, n, lam_W, mean, centred = 5, 40, 2e-2, 4e-5, 3e-4
-    J = np.full((K, K), 1 / K)
-    metric = FeatureMetric((np.eye(K) - J + centred / mean * J) / n)
+    metric = FeatureMetric.mean_apart([n] * K, mean / centred)
     optimum = solve(
         Problem(classes(encodings.one_hot(K), n), lam_W=lam_W, lam_H=centred, lam_b=lam_b, constraint=metric)
     )
@@ -159,6 +158,15 @@ def test_two_weights_one_for_the_mean_direction_have_a_closed_form(lam_b):
     assert optimum.singular_values.sum() == pytest.approx((K - 1) * s + s_0, rel=1e-8)
     g_0, g = s_0 / math.sqrt(mean), s / math.sqrt(centred)
     assert optimum.cosines[0, 1] == pytest.approx((g_0 - g) / (g_0 + (K - 1) * g), abs=1e-6)
+
+
+def test_two_weights_are_two_penalties_at_any_sizes():
+    H, n = np.random.default_rng(0).standard_normal((4, 3)), ONE_HOT.counts
+    problem = Problem(ONE_HOT, lam_W=0.1, lam_H=0.3, constraint=FeatureMetric.mean_apart(n, 5.0))
+    mean = H @ n / n.sum()
+    penalty = 0.3 * float(np.sum(n * (H - mean[:, None]) ** 2)) + 1.5 * n.sum() * float(mean @ mean)
+    found = float(objective(problem, np.zeros((3, 4)), H)) - float(objective(problem, np.zeros((3, 4)), 0 * H))
+    assert found == pytest.approx(penalty / 2, rel=1e-12)
 
 
 def test_features_of_a_layer_below_cost_what_that_layer_costs():
