@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ufm.record import Record
 
-def first_below(x: np.ndarray, threshold: float, epochs: np.ndarray | None = None) -> float:
-    """First epoch (1, 2, ... if not given) at which x (one entry an epoch) is below the threshold; nan where never."""
+
+def first_below(x: np.ndarray, threshold: float) -> float:
+    """First epoch, counted from 1, at which x (one entry an epoch) is below the threshold; nan where never."""
     hit = np.flatnonzero(x < threshold)
-    if not hit.size:
-        return float("nan")
-    return float(hit[0] + 1 if epochs is None else epochs[hit[0]])
+    return float(hit[0] + 1) if hit.size else float("nan")
 
 
 def variation(x: np.ndarray) -> float:
@@ -47,12 +47,19 @@ class Course:
         return float(self.fn[int(at) - 1]) if np.isfinite(at) else float("nan")
 
     def crossing(self, level: float) -> float:
-        """First epoch from which on, up to the end of the run's fall, fn is below the level: after its last peak.
+        """First epoch after the largest fn at which fn is below the level: it may start low and rise first.
 
-        fn may start low, rise, and then fall; the level is looked for after its largest value. nan where never.
+        nan where it never is.
         """
         start = int(np.argmax(self.fn))
         return start + first_below(self.fn[start:], level)
+
+
+def courses(record: Record, setting: str) -> list[Course]:
+    """The runs of a record of `ufm train` with `history_fn` and `history_nc1_ratio` (seed, epoch), seed by seed."""
+    fn, nc1 = (record[name].transpose("seed", "epoch").values for name in ("history_fn", "history_nc1_ratio"))
+    seeds = record.values["seed"].values
+    return [Course(fn[s], nc1[s], setting, int(seed)) for s, seed in enumerate(seeds)]
 
 
 @dataclass(frozen=True)
@@ -72,21 +79,21 @@ class Forecast:
 
 
 def forecast(run: Course, others: Sequence[Course], threshold: float) -> Forecast:
-    """The onset of one run foretold from others, which must not include it: level = their mean fn*."""
-    levels = np.array([other.fn_star(threshold) for other in others])
-    onsets = np.array([other.onset(threshold) for other in others])
-    known = [other for other, level in zip(others, levels, strict=True) if np.isfinite(level)]
-    if not known:
-        nan = float("nan")
-        return Forecast(run.setting, run.seed, run.onset(threshold), nan, nan, nan, nan)
-    level = float(np.nanmean(levels))
-    leads = np.array([other.onset(threshold) - other.crossing(level) for other in known])
-    lead = float(np.mean(leads[np.isfinite(leads)])) if np.isfinite(leads).any() else float("nan")
-    crossed = run.crossing(level)
-    onset = run.onset(threshold)
-    return Forecast(run.setting, run.seed, onset, level, onset - crossed, crossed + lead, float(np.nanmean(onsets)))
+    """The onset of one run foretold from others, which must not include it: level = the mean of their fn*."""
+    known = [other for other in others if np.isfinite(other.onset(threshold))]
+    level = _mean([other.fn_star(threshold) for other in known])
+    onset, crossed = run.onset(threshold), run.crossing(level)
+    lead = _mean([other.onset(threshold) - other.crossing(level) for other in known])
+    baseline = _mean([other.onset(threshold) for other in known])
+    return Forecast(run.setting, run.seed, onset, level, onset - crossed, crossed + lead, baseline)
 
 
 def forecasts(runs: Sequence[Course], threshold: float, apart: Callable[[Course], object]) -> list[Forecast]:
-    """Every run foretold from all others that `apart` gives another value: its seed, or its setting."""
+    """Every run foretold from all others to which `apart` gives another value: its seed, say, or its setting."""
     return [forecast(run, [other for other in runs if apart(other) != apart(run)], threshold) for run in runs]
+
+
+def _mean(x: Sequence[float]) -> float:
+    """Mean of the finite entries; nan where there is none."""
+    kept = [value for value in x if np.isfinite(value)]
+    return float(np.mean(kept)) if kept else float("nan")
