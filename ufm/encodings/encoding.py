@@ -23,7 +23,7 @@ class Encoding:
     table: np.ndarray | None
     parameters: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, int] = (0, 0)
-    exchangeable: tuple[float, float] | None = None
+    exchangeable: tuple[Any, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.table is not None:
@@ -36,11 +36,20 @@ class Encoding:
         codes.flags.writeable = False
         return codes
 
+    @property
+    def letters(self) -> tuple[Any, ...]:
+        """The SymPy letters in the shape or in the codes; none where everything is a number."""
+        parts = (*self.shape, *(self.exchangeable or ()))
+        found = {letter for part in parts for letter in getattr(part, "free_symbols", ())}
+        return tuple(sorted(found, key=str))
+
     def _exchangeable_codes(self) -> np.ndarray:
         if self.exchangeable is None:
             raise ProblemError("table", None, "give the codes, or exchangeable = (alpha, beta) with their shape.")
-        if getattr(self.shape[1], "free_symbols", None):
-            raise ProblemError("K", self.shape[1], "this is a letter: ufm.derive reads it; for numbers, put one in.")
+        if self.letters:
+            shown = ", ".join(map(str, self.letters))
+            wanted = f"these codes hold the letters {shown}: ufm.derive reads them; for numbers, put numbers in."
+            raise ProblemError("codes", self.name, wanted)
         if self.shape[0] * self.shape[1] > LARGEST:
             raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
         alpha, beta = self.exchangeable

@@ -146,7 +146,7 @@ def classes(codes: Any, counts: Any) -> Any:
         raise ProblemError("codes", codes.codes, "every code must be a finite number.")
     K = codes.shape[1]
     several = isinstance(counts, Sequence | np.ndarray) and np.ndim(counts) > 0  # pyright: ignore
-    if in_letters(K) or any(in_letters(n) for n in (counts if several else [counts])):
+    if codes.letters or any(in_letters(n) for n in (counts if several else [counts])):
         return _classes_in_letters(codes, K, tuple(counts) if several else counts)
     sizes = np.asarray(counts)
     if sizes.ndim == 0:

@@ -236,8 +236,12 @@ def _three(proof: Proof, t: Any) -> None:
         sp.Lt(a**2 - 2 * (a**2 + 1 / a), 0, evaluate=False),
     )
     larger = roots.quartic_root(a**2)
-    proof.equal(
-        "larger root", "and of the second this is the larger root:", larger**2 - a * larger + (a**2 - 1 / a) / 2, 0
+    proof.equal("larger root", "and of the second this is a root:", larger**2 - a * larger + (a**2 - 1 / a) / 2, 0)
+    proof.sign(
+        "the larger one",
+        "the two have the sum $a$, and for $a^3 < 2$, that is, below the spinodal, this one exceeds half of it;",
+        sp.Gt(2 * larger - a, 0, evaluate=False),
+        regime=Regime("below the spinodal", r"a^3 < 2", {a: (2 / (1 + v)) ** sp.Rational(1, 3)}),
     )
     one, two = sp.symbols("A B", positive=True)
     proof.equal(
@@ -256,7 +260,8 @@ def _three(proof: Proof, t: Any) -> None:
     )
     u = sp.Symbol("u", positive=True)
     root = roots.LargestRoot(t, 3)
-    proof.equal("resolvent", "Hence $u$ is", u, roots.resolvent(t), where={u: roots.resolvent(t)})
+    sides = [((1 + sign * sp.sqrt(under)) / 2) ** sp.Rational(1, 3) for sign in (1, -1)]
+    proof.equal("resolvent", "Hence $u = A + B$ is", u, roots.resolvent(t), where={u: sides[0] + sides[1]})
     proof.equal(
         "root of three",
         "and the share is",
@@ -283,6 +288,6 @@ def _four(proof: Proof, t: Any) -> None:
         "With $3\\phi = \\arccos(-3\\sqrt3t/2)$, between $\\pi/2$ and $\\pi$, $y$ exceeds $1/\\sqrt3$, where $y - y^3$ "
         "falls: it is the largest root.",
         root,
-        sp.Rational(4, 3) * sp.cos(roots.cubic_angle(t)) ** 2,
+        largest.subs(phi, sp.acos(-3 * sp.sqrt(3) * t / 2) / 3) ** 2,
         where={root: sp.expand_func(root)},
     )

@@ -95,9 +95,9 @@ def _reduce(proof: Proof, bias: Bias) -> None:
     )
 
 
-def _loss_of_margin(margin: Any) -> Any:
-    """The loss on balanced factors of alpha C Y, b = 0."""
-    return sp.log(1 + (K - 1) * sp.exp(-margin)) + (K - 1) * (eps + t_rel) / K * margin
+def _loss_of_margin(margin: Any, rate: Any = (eps + t_rel) / K) -> Any:
+    """The loss on balanced factors of alpha C Y, b = 0; rate: (eps + t_rel)/K."""
+    return sp.log(1 + (K - 1) * sp.exp(-margin)) + (K - 1) * rate * margin
 
 
 def _decouple(proof: Proof) -> None:
@@ -267,15 +267,19 @@ def _entropy(q: Any) -> Any:
     return -own * sp.log(own) - (K - 1) * q * sp.log(q)
 
 
+def _in_logarithms(expr: Any) -> Any:
+    """The same in the logarithms of the odds and of what they sum to, all of them of positive numbers."""
+    return sp.expand_log(expr.replace(sp.log, lambda arg: sp.log(sp.factor(sp.together(arg)))), force=True)
+
+
 def _closed_forms(proof: Proof, bias: Bias) -> Derivation:
     proof.section("The closed form")
     q = 1 / (odds + K - 1)
-    own = sp.log(odds) - sp.log(odds + K - 1)  # of the probability of the label, e^alpha q
     proof.equal(
         "least loss",
-        "As the squares vanish, the least loss is the entropy of a column of $P$:",
-        -odds * q * own + (K - 1) * q * sp.log(odds + K - 1),
-        sp.log(odds + K - 1) - sp.log(odds) + (K - 1) * q * sp.log(odds),
+        "As the squares vanish, the least loss is the entropy of a column of $P$, with $q = 1/(e^\\alpha + K - 1)$:",
+        _in_logarithms(_entropy(q)),
+        _in_logarithms(_loss_of_margin(sp.log(odds), q)),
     )
     alive = t_rel < 1 - eps
     margin = sp.log(1 / off - (K - 1))

@@ -99,7 +99,9 @@ class LargestRoot(sp.Function):
 
     @staticmethod
     def _imp_(t: Any, p: Any) -> Any:
-        return np.vectorize(lambda a, b: float(_share(mpmath.mpf(float(a)), int(b))))(t, p)
+        relative, order = np.broadcast_arrays(t, p)
+        pairs = zip(relative.flat, order.flat, strict=True)
+        return np.array([float(_share(mpmath.mpf(float(a)), int(b))) for a, b in pairs]).reshape(relative.shape)
 
     def _latex(self, printer: Any, exp: Any = None) -> str:
         shown = rf"\kappa_{{{printer._print(self.args[1])}}}\left({printer._print(self.args[0])}\right)"
