@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 
-.PHONY: demo test test-all lint records figures docs clean
+.PHONY: demo test test-all lint records verdicts figures docs clean
 .DELETE_ON_ERROR:
 
 demo: .venv/ready-demo
@@ -24,7 +24,7 @@ lint: .venv/ready-test
 	$(BIN)/pyright
 
 # Rerun what is committed in numerics/records and figures (networks: some twenty minutes on two cores).
-records: .venv/ready-demo
+records: .venv/ready-demo verdicts
 	$(BIN)/ufm sweep class_encoding --out numerics/records
 	$(BIN)/ufm train class_encoding --out numerics/records
 	$(BIN)/ufm train encodings --out numerics/records
@@ -32,6 +32,10 @@ records: .venv/ready-demo
 	$(BIN)/ufm solve $(PHASES) --lam-W 1 --over lam_H=5.6e-5:0.16:40 --save numerics/records/phases_p2.nc
 	$(BIN)/ufm solve $(PHASES) --lam-W 1,1 --over lam_H=2.6e-8:4e-3:40 --save numerics/records/phases_p3.nc
 	$(BIN)/ufm solve $(PHASES) --lam-W 1,1,1 --over lam_H=1.7e-11:1.4e-4:40 --save numerics/records/phases_p4.nc
+
+# The verdicts that the figure of the same name shows (some three minutes).
+verdicts: .venv/ready-demo
+	$(BIN)/ufm report --out results/report.html --verdicts numerics/records/verdicts.json
 
 # Four classes of one sample: the optimum of balanced one-hot labels depends on n through t alone.
 PHASES := --classes 4 --counts 1 --lam-H 1 --over lam_b=0.02:50:40

@@ -19,13 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """One sentence that says what is shown, the campaign or the records it takes, and a file of `ufm.gallery`."""
+    """One sentence that says what is shown, the campaign or the records it takes, and a file of `ufm.gallery`.
+
+    titles: of the panels, one a record, where each record has a panel of its own.
+    """
 
     name: str
     sentence: str
     draw: str
     campaign: str = ""
     records: Sequence[str] = ()
+    titles: Sequence[str] = ()
 
 
 def specs() -> dict[str, FigureSpec]:

@@ -7,7 +7,7 @@ import typer
 
 from ufm.cli import problem_flags as flags
 from ufm.cli.arrays_file import ArraysFile, Names, Rows, read_arrays
-from ufm.cli.terminal import JsonFlag, console, print_json
+from ufm.cli.terminal import JsonFlag, console, print_json, save_figure
 
 
 def predict(
@@ -20,11 +20,12 @@ def predict(
     name: Names = None,
     rows: Rows = False,
     save: Annotated[Path | None, typer.Option(help="Write the measured record here (.nc or .npz).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw both, laid over each other (.png, .svg, .pdf).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Features and classifier against the global minimum with the same weights; exit code 1 where they disagree.
 
-    Example: ufm predict run.npz --lam-W 0.02 --lam-H 4e-5 --lam-b 0.5
+    Example: ufm predict run.npz --lam-W 0.02 --lam-H 4e-5 --lam-b 0.5 --plot mine.png
     """
     import numpy as np
 
@@ -43,9 +44,15 @@ def predict(
     found = hold(given["H"], given["labels"], given["W"], given["b"], **weights, codes=codes, loss=loss)
     if save is not None:
         found.records[1].save(save)
+    if plot is not None:
+        from ufm.plot.overlay import overlay
+
+        save_figure(overlay(*found.records), plot)
     if as_json:
         by_direction = {k: v.values for k, v in found.records[1].values.items() if v.dims == ("balance_direction",)}
         print_json({**found.to_dict(), **by_direction})
     else:
         console().print(str(found), markup=False)
+        if plot is not None:
+            console().print(f"wrote {plot}", markup=False)
     raise typer.Exit(0 if found.agrees else 1)

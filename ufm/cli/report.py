@@ -13,6 +13,7 @@ def report(
         list[str] | None, typer.Argument(help="Ids, files of the catalogue or .py files of your own; all if left out.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The page; its data go beside it as JSON.")] = Path("results/report.html"),
+    verdicts: Annotated[Path | None, typer.Option(help="Also the verdicts alone, {id: verdict}, as JSON.")] = None,
     samples: Annotated[int, typer.Option(help="Quasi-random points of each domain; its edges come on top.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     json: JsonFlag = False,
@@ -26,7 +27,7 @@ def report(
     from ufm.catalogue import catalogue, find
     from ufm.errors import UfmError
     from ufm.referee.check import judge
-    from ufm.report import write
+    from ufm.report import write, write_verdicts
 
     if out.suffix not in (".html", ".htm"):
         raise UfmError(f"--out {out}: the page is HTML; give it a name that ends in .html.")
@@ -39,9 +40,11 @@ def report(
             reports.append(judge(theorem, samples=samples, seed=seed))
         progress("statements", len(theorems), len(theorems))
     paths = write(reports, out, samples=samples, seed=seed)
+    if verdicts is not None:
+        paths.append(write_verdicts(reports, verdicts, samples=samples, seed=seed))
     if json:
-        verdicts = {report.theorem.id: str(report.verdict) for report in reports}
-        print_json({"page": str(paths[0]), "data": str(paths[1]), "verdicts": verdicts})
+        found = {report.theorem.id: str(report.verdict) for report in reports}
+        print_json({"page": str(paths[0]), "data": str(paths[1]), "verdicts": found})
         return
     for path in paths:
         typer.echo(f"wrote {path}")

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from ufm.cli import problem_flags as flags
-from ufm.cli.terminal import JsonFlag, console, print_json, table
+from ufm.cli.terminal import JsonFlag, console, print_json, save_figure, table
+from ufm.errors import UfmError
 
 
 def solve(
@@ -22,14 +23,18 @@ def solve(
     loss: flags.Loss = "mse",
     width: flags.Width = None,
     constraint: flags.Constraint = None,
-    method: Annotated[str, typer.Option(help="auto, 'closed form', newton, cvxpy, 'branch and bound' ...")] = "auto",
+    method: Annotated[str, typer.Option(help="auto, 'closed form', newton, cvxpy, cvxpy:scs ...")] = "auto",
     over: flags.Over = None,
     save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw along the weight that --over sweeps (.png, .svg).")] = None,
+    observable: Annotated[list[str] | None, typer.Option(help="What --plot shows; may be repeated.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """The global minimum of a problem, with a lower bound that proves it.
 
     Example: ufm solve --classes 10 --counts 500 --t-rel 0.2 --lam-b 0.1
+
+    Example: ufm solve --classes 3 --counts 50,20,5 --lam-W 0.02 --lam-H 1 --over lam_H=1e-5:1:80 --plot mine.png
 
     Example: ufm solve --classes 10 --t-rel 0.1 --loss rescaled_mse:k=5,M=3
 
@@ -41,8 +46,10 @@ def solve(
         problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width, constraint
     )
     if over:
-        _solve_over(stated, flags.build_axes(over), method, save, as_json)
+        _solve_over(stated, flags.build_axes(over), method, (save, plot), tuple(observable or ()), as_json)
         return
+    if plot is not None:
+        raise UfmError(f"--plot {plot} draws along a weight; name it with --over lam_H=1e-5:1:80, or another.")
     optimum = find_optimum(stated, method=method)
     record = optimum.record()
     if save is not None:
@@ -57,20 +64,35 @@ def solve(
     out.print(table(f"optimum by {optimum.method}", ["observable", "value"], scalars))
     singular = ", ".join(f"{s:.6g}" for s in optimum.singular_values[:12])
     out.print(f"singular values of W H: {singular}{' ...' if optimum.singular_values.size > 12 else ''}")
+    out.print(f"second order: {optimum.certificate.second_order}", markup=False)
 
 
-def _solve_over(stated: Any, axes: dict[str, Any], method: str, save: Path | None, as_json: bool) -> None:
-    """The optima on a grid of weights: the record is the result, the summary is for the eye."""
+def _solve_over(
+    stated: Any,
+    axes: dict[str, Any],
+    method: str,
+    paths: tuple[Path | None, Path | None],
+    observables: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """The optima on a grid of weights: the record and the picture are the result, the summary is for the eye."""
     from ufm.optimum import solve as find_optimum
 
     optima = find_optimum(stated, method, over=axes)
+    save, plot = paths
     if save is not None:
         optima.record().save(save)
+    if plot is not None:
+        from ufm.plot.sweep import sweep_figure
+
+        save_figure(sweep_figure(optima.record(), observables), plot)
     if as_json:
         arrays = {"value": optima.value, "lower_bound": optima.lower_bound, "rank": optima.rank}
         print_json({"problem": stated.to_dict(), "over": axes, **arrays})
         return
     out = console()
     out.print(f"{stated!r}\n{optima!r}", markup=False)
-    hint = "Give --save FILE for the observables of every point."
-    out.print(hint if save is None else f"wrote {save}", markup=False)
+    for path in filter(None, paths):
+        out.print(f"wrote {path}", markup=False)
+    if not any(paths):
+        out.print("Give --save FILE for the observables of every point, --plot FILE for a picture.", markup=False)

@@ -5,6 +5,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -48,6 +49,18 @@ def table(title: str, header: list[str], rows: list[list[str]], numeric_from: in
     for row in rows:
         made.add_row(*row)
     return made
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure in the format that the path's ending names; UfmError where matplotlib does not know it."""
+    from ufm.errors import UfmError
+    from ufm.plot.style import style
+
+    with style():
+        try:
+            figure.savefig(path)
+        except (ValueError, OSError) as error:
+            raise UfmError(f"--plot {path}: {error}.") from None
 
 
 @contextmanager

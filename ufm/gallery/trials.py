@@ -4,12 +4,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ufm.constraints import NonNegative
-from ufm.errors import UfmError
+from ufm.expected import problem_of, swept
 from ufm.optimum import solve
 from ufm.plot.style import ONE_COLUMN, TWO_COLUMNS, style
 from ufm.plot.trials import strengths
-from ufm.problem import Problem
 from ufm.record import Record, load
 from ufm.share import locate
 
@@ -33,62 +31,15 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
         width = ONE_COLUMN if len(spec.records) == 1 else TWO_COLUMNS
         figure = Figure(figsize=(width, 0.4 + 2.1 * rows + 0.5 * (columns == 1)), layout="constrained")
         axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
-        for ax, name, letter in zip(axes, spec.records, "abcdefghi", strict=False):
+        for ax, name, title, letter in zip(axes, spec.records, spec.titles, "abcdefghi", strict=False):
             _panel(ax, load(locate("numerics", "records") / name))
-            ax.set_title(f"{letter}   {_title(name)}", loc="left")
+            ax.set_title(f"{letter}   {title}" if len(spec.records) > 1 else title, loc="left")
         for ax in axes[::columns]:
             ax.set_ylabel(r"singular values$\,/\sqrt{N/m}$")
         for ax in axes[len(spec.records) :]:
             ax.set_visible(False)
         _legend(figure, [load(locate("numerics", "records") / name) for name in spec.records])
     return figure
-
-
-def swept(record: Record) -> str:
-    """What a record of networks is swept along."""
-    for name in ("t_rel", "lam_b", "lam_H", "lam_W"):
-        if name in record.values.dims:
-            return name
-    raise UfmError("this record of networks has none of the dimensions t_rel, lam_b, lam_H, lam_W.")
-
-
-def problem_of(record: Record, value: float) -> Problem:
-    """The problem of a record's networks at one value; t_rel scales all weights but the bias's.
-
-    ReLU features are never negative, and neither are their problem's.
-    """
-    problem, along = record.problem, swept(record)
-    if problem is None:
-        raise UfmError("these networks came without their problem.")
-    if record.provenance.get("recipe", {}).get("features") == "relu":
-        problem = problem.replace(constraint=NonNegative())
-    if along != "t_rel":
-        return problem.replace(**{along: value})
-    factor = value / float(record.values["t_rel"].values[0])
-    lam_W = tuple(float(w) * factor for w in problem.lam_W)
-    return problem.replace(lam_W=lam_W, lam_H=float(problem.lam_H) * factor)
-
-
-def agreement(record: Record) -> dict[str, float]:
-    """How far the networks of a record are from their optima, at worst; and their number, `networks`.
-
-    singular_values: difference over the largest one; excess: objective over the minimum, minus 1; both against the
-    local optimum where networks of depth stay in one. nc1_ratio is NaN for regression.
-    """
-    along, worst, excess = swept(record), 0.0, 0.0
-    values = record.values[along].values.astype(float)
-    found = record["singular_values"].transpose(along, "seed", "direction").values
-    objective = record["value"].transpose(along, "seed").values
-    for value, strength, reached in zip(values, found, objective, strict=True):
-        problem = problem_of(record, float(value))
-        optima = [solve(problem)] + ([solve(problem, method="metastable")] if problem.p > 2 else [])
-        for s, L in zip(strength, reached, strict=True):
-            optimum = min(optima, key=lambda o, s=s: abs(o.singular_values[0] - s[0]))
-            worst = max(worst, np.abs(optimum.singular_values[: s.size] - s).max() / max(s[0], 1e-12))
-            excess = max(excess, L / optimum.value - 1)
-    nc1 = float(record["nc1_ratio"].max()) if "nc1_ratio" in record else float("nan")
-    counted = {"networks": float(objective.size), "nc1_ratio": nc1}
-    return counted | {"singular_values": float(worst), "excess": float(excess)}
 
 
 def _panel(ax: "Axes", record: Record) -> None:
@@ -110,10 +61,6 @@ def _panel(ax: "Axes", record: Record) -> None:
     unit = np.sqrt(problems[0].N / max(1, problems[0].m))
     strengths(ax, fine, theory, values, found, local=local, unit=unit)
     ax.set_xlabel(_WORDS.get(along, along))
-
-
-def _title(name: str) -> str:
-    return name.removesuffix(".nc").split("_", 1)[1].replace("_", " ")
 
 
 def _legend(figure: "Figure", records: list[Record]) -> None:

@@ -31,6 +31,12 @@ def critical_regularisation(p: int) -> float:
     return ((p - 2) / (p - 1)) ** (1 - 2 / p) / (p - 1)
 
 
+def last_regularisation(p: int) -> float:
+    """t where the local minimum of a direction ends, x^{(p-2)/p} (1 - x) at x = (p-2)/(2(p-1)); t_c(2) for p = 2."""
+    x = (p - 2) / (2 * (p - 1))
+    return x ** ((p - 2) / p) * (1 - x)
+
+
 def order_parameter(record: Record) -> np.ndarray:
     """s_0/s, from 0 (simplex ETF) to 1 (orthogonal frame), NaN where the features vanish; by lam_H, then lam_b."""
     swept = [name for name in ("lam_H", "lam_b") if name in record.values.dims]
@@ -116,3 +122,24 @@ def phases(records: list[Record], K: np.ndarray, strengths: list[np.ndarray], ce
         lines = [axes[0, 0].plot([], [], color=color, label=label)[0] for color, label in handles]
         figure.legend(handles=lines, loc="outside upper center", ncols=2)
     return figure
+
+
+def depth_diagram(ax: "Axes", p: np.ndarray, t: np.ndarray, cells: np.ndarray, rho: float) -> Any:
+    """Order parameter over (p, t) at one lam_b (cells: t x p), with t_c, rho t_c and the end of the local minimum.
+
+    p: consecutive numbers of factors, a column each; boundaries are steps, since p is an integer. Returns the image.
+    """
+    image = ax.pcolormesh(p, t, np.ma.masked_invalid(cells), **_CELLS)
+    edges = np.repeat(np.arange(p[0], p[-1] + 2) - 0.5, 2)[1:-1]
+    laws = critical_regularisation, last_regularisation
+    t_c, t_end = (np.repeat([law(int(factors)) for factors in p], 2) for law in laws)
+    ax.plot(edges, t_end, color="black", linewidth=1.0, linestyle=(0, (4, 2)))
+    ax.plot(edges, t_c, color="black", linewidth=1.2)
+    ax.plot(edges, rho * t_c, color="#D55E00", linewidth=1.5)
+    ax.set_yscale("log")
+    ax.set_xlim(edges[0], edges[-1])
+    ax.set_ylim(t[0], t[-1])
+    ax.set_xticks(p)
+    ax.set_xlabel("factors, $p$ (linear layers $+ 1$)")
+    ax.set_facecolor("0.88")
+    return image

@@ -117,8 +117,8 @@ def transition(
     series += [Series(r, theorem, network_style(names.index(k), k)) for k, r in measured.items()]
     series += [Series(r, theorem, network_style(names.index(k), k, now=True)) for k, r in live.items()]
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.3), layout="constrained")
-        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[2.1, 1]))  # pyright: ignore
+        figure = Figure(figsize=(TWO_COLUMNS, 4.1), layout="constrained")
+        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[1.65, 1]))  # pyright: ignore
         axes = list(np.ravel(left.subplots(3, 1, sharex=True, height_ratios=[1.3, 1.1, 1])))
         weight: dict[str, Any] = {"unit": lam_b_star}
         against_weight(axes[0], "cosine", curve, series, **weight, label="cosine")

@@ -26,7 +26,7 @@ def strengths(
     local: another optimum (fine x r), dashed, NaN where there is none. unit: what all are divided by. An infinite value
     of what is swept stands at the right edge, apart.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
     colours = ladder_colours(theory.shape[1])
     apart = swept[-1] * 4 if np.isfinite(swept[-1]) else swept[np.isfinite(swept)][-1] * 6
@@ -43,13 +43,19 @@ def strengths(
         ax.errorbar(places, mean, yerr=spread, linestyle="none", markeredgecolor="black", markeredgewidth=0.4, **look)
     ax.set_xscale("log")
     wide = places.max() / places.min() > 30
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if x <= fine[finite][-1] else ""))
-    ax.xaxis.set_minor_formatter(NullFormatter())
-    if not finite.all():
+    decade = (1.0,) if wide else (1.0, 2.0, 5.0)
+    low, high = fine[finite][0] / 1.3, fine[finite][-1] * 1.3
+    ticks = [tick for tick in LogLocator(subs=decade).tick_values(low, high) if low <= tick <= high]
+    minor = [tick for tick in LogLocator(subs=tuple(range(1, 10))).tick_values(low, high) if low <= tick <= high]
+    if finite.all():
+        ax.set_xlim(low, high)
+    else:
+        ticks.append(apart)
         ax.axvspan(apart / 2.2, apart * 2.2, color="0.94", linewidth=0)
-        ax.set_xlim(fine[0] / 1.3, apart * 2.2)
-        below = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "top"}
-        ax.text(apart, -0.045, "∞", fontsize=8, **below)
+        ax.set_xlim(low, apart * 2.2)
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "∞" if x == ticks[-1] and x > high else f"{x:g}"))
+    ax.xaxis.set_minor_locator(FixedLocator(minor))
+    ax.xaxis.set_minor_formatter(NullFormatter())
     top = max(theory.max(), networks.max()) / unit
     ax.set_ylim(-0.04 * top, 1.06 * top)

@@ -2,6 +2,6 @@
 
 from ufm.report.entry import describe
 from ufm.report.page import page
-from ufm.report.write import write
+from ufm.report.write import write, write_verdicts
 
-__all__ = ["describe", "page", "write"]
+__all__ = ["describe", "page", "write", "write_verdicts"]

@@ -39,3 +39,12 @@ def write(reports: Iterable[Report], path: Path, *, samples: int, seed: int) -> 
     path.write_text(page(data), encoding="utf-8", newline="\n")
     beside.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
     return [path, beside]
+
+
+def write_verdicts(reports: Iterable[Report], path: Path, *, samples: int, seed: int) -> Path:
+    """Write the verdicts alone, {id: verdict}, as JSON: what `figures/verdicts.toml` draws."""
+    verdicts = {report.theorem.id: str(report.verdict) for report in reports}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"samples": samples, "seed": seed, "verdicts": verdicts}, indent=1, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8", newline="\n")
+    return path

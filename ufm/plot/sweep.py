@@ -1,0 +1,105 @@
+"""Observables along one swept weight: a line for every class or direction."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from ufm.errors import UfmError
+from ufm.plot.against import ladder_colours
+from ufm.plot.style import TWO_COLUMNS, style
+from ufm.problem import ClassTargets
+from ufm.record import Record
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_SHOWN = ("singular_values", "class_mean_norm", "cosine")
+_WORDS = {
+    "singular_values": "singular values of $W H$",
+    "singular_values_centred": "centred singular values of $W H$",
+    "singular_value_mean": "singular value of the mean direction",
+    "class_mean_norm": "norms of the class means",
+    "classifier_norm": "norms of the classifiers",
+    "cosine": "mean cosine of class means",
+    "value": "value at the optimum",
+    "lam_W": r"weight of the layers, $\lambda_W$",
+    "lam_H": r"weight of the features, $\lambda_H$",
+    "lam_b": r"weight of the bias, $\lambda_b$",
+}
+_MOST = 12  # lines of a panel; of more, every so-manieth
+
+
+def sweep_figure(record: Record, observables: Sequence[str] = ()) -> "Figure":
+    """One panel an observable (by default singular values, class means and their cosine), along the swept weight."""
+    from matplotlib.figure import Figure
+
+    along = swept_weight(record)
+    names = list(observables) or [name for name in _SHOWN if name in record]
+    with style():
+        figure = Figure(figsize=(TWO_COLUMNS * min(1.0, 0.45 * len(names)), 2.7), layout="constrained")
+        axes = np.ravel(figure.subplots(1, len(names), squeeze=False))
+        for ax, name, letter in zip(axes, names, "abcdefgh", strict=False):
+            along_weight(ax, record, name, along)
+            title = _WORDS.get(name, name.replace("_", " "))
+            ax.set_title(f"{letter}   {title}" if len(names) > 1 else title, loc="left")
+    return figure
+
+
+def swept_weight(record: Record) -> str:
+    """The one weight that a record is swept along; UfmError where there is none, or more."""
+    swept = [name for name in ("lam_W", "lam_H", "lam_b") if name in record.values.dims]
+    if len(swept) != 1:
+        raise UfmError(f"a picture along a weight needs one that is swept; this record has {swept or 'none'}.")
+    return swept[0]
+
+
+def along_weight(ax: "Axes", record: Record, observable: str, along: str) -> "Axes":
+    """An observable against the weight: one line, or one an entry, dark to light; classes are named by their size.
+
+    Infinity (no bias) is drawn at the right edge, and 0 (a free bias) at the left one, as arrows.
+    """
+    values = record[observable]
+    others = [dim for dim in values.dims if dim != along]
+    if len(others) > 1:
+        raise UfmError(f"{observable} has the dimensions {', '.join(map(str, values.dims))}; give one with fewer.")
+    weights = record.values[along].values.astype(float)
+    columns = values.transpose(along, *others).values.reshape(weights.size, -1)
+    inner = np.isfinite(weights) & (weights > 0)
+    if not inner.any():
+        raise UfmError(f"{along} has no value between 0 and infinity to draw a line through.")
+    entries, names = _entries(record, values, others)
+    for entry, name, colour in zip(entries, names, ladder_colours(len(entries)), strict=True):
+        ax.plot(weights[inner], columns[inner, entry], color=colour, linewidth=1.2, label=name)
+        _ends(ax, weights, columns[:, entry], colour)
+    ax.set_xscale("log")
+    ax.set_xlim(weights[inner].min(), weights[inner].max())
+    ax.set_xlabel(_WORDS[along])
+    if any(names):
+        ax.legend(title="samples" if "class" in others else None, title_fontsize=7)
+    return ax
+
+
+def _ends(ax: "Axes", weights: np.ndarray, values: np.ndarray, colour: Any) -> None:
+    """Where the weight is 0 or infinite: arrows at the edges of the line, pointing there."""
+    inner = weights[np.isfinite(weights) & (weights > 0)]
+    for there, edge, marker in ((weights == 0, inner.min(), "<"), (np.isinf(weights), inner.max(), ">")):
+        if there.any():
+            ax.plot(edge, values[there][0], marker=marker, color=colour, markersize=4, linestyle="none", clip_on=False)
+
+
+def _entries(record: Record, values: xr.DataArray, others: list[Any]) -> tuple[list[int], list[str | None]]:
+    """Which entries get a line, and what they are called: a class by its size, once for classes of one size."""
+    if not others:
+        return [0], [None]
+    size = values.sizes[others[0]]
+    targets = record.problem.targets if record.problem is not None else None
+    if others[0] == "class" and isinstance(targets, ClassTargets):
+        counts = [int(count) for count in targets.counts]
+        first = sorted({count: counts.index(count) for count in reversed(counts)}.items(), reverse=True)
+        chosen = np.unique(np.linspace(0, len(first) - 1, min(_MOST, len(first))).round().astype(int))
+        return [first[i][1] for i in chosen], [str(first[i][0]) for i in chosen]
+    chosen = np.unique(np.linspace(0, size - 1, min(_MOST, size)).round().astype(int)).tolist()
+    return chosen, [None] * len(chosen)
