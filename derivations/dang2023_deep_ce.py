@@ -51,7 +51,7 @@ def two_classes() -> Derivation:
         "so at "
         "least that of the largest, $s_1 \\ge \\lVert M\\rVert/\\sqrt2$: up to signs of its entries $M$ is $(1, -1)X$, "
         "and $(1,-1)$ has the length $\\sqrt2$.",
-        prove("deep_linear:directions"),
+        prove("deep_linear:factors"),
     )
     proof.equal(
         "deep neural collapse",

@@ -6,13 +6,14 @@ from typing import Any
 import sympy as sp
 
 from ufm.derivation import Derivation, Proof
+from ufm.derivation.engine import direction
 from ufm.derivation.load import prove
 from ufm.symbols import K, N, Total, delta_kl, lam_H, n_k
 
 M = sp.Symbol("M", integer=True, positive=True)
 x = sp.Symbol("x_k^*", nonnegative=True)
 X = sp.Symbol("x", positive=True)
-s, e, P = sp.symbols("s e P", positive=True)
+s, P = sp.symbols("s P", positive=True)
 _total: Any = Total
 
 
@@ -40,31 +41,28 @@ def _pieces(proof: Proof) -> None:
     )
 
 
+def _of_a_class(formula: str, share: Any) -> Any:
+    """A carried formula of a direction for a class: sigma = sqrt(n_k), p = M + 1."""
+    letters = {direction.sigma: sp.sqrt(n_k), direction.p: M + 1, direction.share: share}
+    return prove("deep_linear:directions").formulae[formula].xreplace(letters)
+
+
 def _factors(proof: Proof) -> None:
-    """Lengths of the class means and of the rows of the product, from s and e."""
+    """Lengths of the class means and of the rows of the product, in the letter x."""
     proof.section("The factors")
-    one = 1 + X**M
-    kept, left = sp.sqrt(n_k) * X**M / one, sp.sqrt(n_k) / one
-    proof.equal("product", "$w_k'\\bar h_k$ is $s/\\sqrt{n_k}$,", kept / sp.sqrt(n_k), X**M / one)
+    share = X**M / (1 + X**M)
+    proof.equal("product", "$w_k'\\bar h_k$ is $s/\\sqrt{n_k}$,", _of_a_class("shrunk", share) / sp.sqrt(n_k), share)
     proof.equal(
         "features",
-        "by balance $\\lambda_H n_k\\lVert\\bar h_k\\rVert^2 = \\Lambda s^{2/p}$, which is $es/N$ by stationarity, so "
-        "that $\\lVert\\bar h_k\\rVert^2$ is",
-        kept * left / (N * lam_H * n_k),
+        "$\\lVert\\bar h_k\\rVert^2$ is",
+        _of_a_class("features", share) / n_k,
         N * lam_H * X**M / (N * lam_H * X**M + N * lam_H) ** 2,
     )
     proof.equal(
         "classifier",
         "and the product of the layers, aligned with it, has rows of squared length",
-        (kept / sp.sqrt(n_k)) ** 2 / (kept * left / (N * lam_H * n_k)),
+        _of_a_class("classifier", share),
         N * lam_H * X**M,
-    )
-    share = X**M / one
-    proof.equal(
-        "value",
-        "Its part of $N$ times the minimum is, with $\\kappa_k = w_k'\\bar h_k$,",
-        left**2 / 2 + (M + 1) / 2 * left * kept,
-        n_k * (1 - share) * (1 + M * share) / 2,
     )
 
 
@@ -86,8 +84,7 @@ def released_code_corrected() -> Derivation:
     )
     _pieces(proof)
     _factors(proof)
-    share = x**M / (x**M + 1)
-    value = _total(n_k * (1 - share) * (1 + M * share) / 2) / N
+    value = _total(_of_a_class("part", x**M / (x**M + 1))) / N
     return proof.conclude({**_formulae(), "value": value})
 
 

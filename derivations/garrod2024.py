@@ -8,7 +8,6 @@ import sympy as sp
 from ufm.derivation import Derivation, Proof
 from ufm.derivation.load import prove
 from ufm.derivation.proof import equation
-from ufm.symbols import d
 
 k = sp.Symbol("k", integer=True, nonnegative=True)  # m = 2 + k or 3 + k
 m = sp.Symbol("m", integer=True, positive=True)
@@ -47,7 +46,7 @@ def _penalties(proof: Proof) -> None:
         "logits to the power $q = 2/(L+1)$. Deep neural collapse has $K-1$ of them, all $\\alpha$; a block of two "
         "has one, "
         "$2\\alpha$; a block of three has two, $\\frac32\\alpha$.",
-        prove("deep_linear:directions"),
+        prove("deep_linear:factors"),
     )
     proof.sign(
         "depth helps",
@@ -111,31 +110,18 @@ def thm1_blocks() -> Derivation:
 
 def critical_loss() -> Derivation:
     """Balance makes all factors share their singular values, which are then roots of those of the product."""
-    B = sp.MatrixSymbol("B", d, d)
-    R, S = sp.MatrixSymbol("R", d, d), sp.MatrixSymbol("S", d, d)
     proof = Proof(
         "The penalty at a critical point",
         "Any loss, any depth: balanced factors have the least penalty that their product allows.",
     )
-    known = prove("deep_linear:directions")
-    proof.uses("balance", "Every critical point is balanced, whatever the loss, whose part cancels.", known)
-    proof.section("Powers of a factor")
-    proof.given(
-        "induction",
-        "Let a factor $B$ come right of others whose product $Q$ has $Q'Q = R$, by balance a positive multiple of a "
-        "power "
-        "$(BB')^j$. Let $S$ be the same multiple of $(B'B)^j$; then",
-        {R * B: B * S},
+    known = prove("deep_linear:factors")
+    proof.uses(
+        "balance",
+        "Every critical point is balanced, whatever the loss, whose part cancels; so each factor has the roots of the "
+        "product's singular values, in units of its weight, and together they have the least penalty, "
+        "$\\frac p2\\Lambda\\sum_is_i^{2/p}$.",
+        known,
     )
-    proof.identity(
-        "the next product",
-        "and the product with $B$ has $(QB)'(QB) = B'RB$, the same multiple of $(B'B)^{j+1}$. So the whole product has "
-        "the right singular vectors of $H$, and $s_i$ is a power $p$ of the singular values of each factor, in units "
-        "of "
-        "its weight.",
-        (B.T * R * B, B.T * B * S),
-    )
-    proof.uses("penalty", "Such factors have the least penalty, $\\frac p2\\Lambda\\sum_is_i^{2/p}$.", known)
     claims = {
         "penalty_gap": equation(sp.Symbol("penalty"), sp.Symbol("least_penalty")),
         "balance": known.claims["balance"],

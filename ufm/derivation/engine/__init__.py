@@ -2,5 +2,6 @@
 
 from ufm.derivation.engine.derive import derive
 from ufm.derivation.engine.refusal import OutOfReachError
+from ufm.derivation.engine.roots import LargestRoot
 
-__all__ = ["OutOfReachError", "derive"]
+__all__ = ["LargestRoot", "OutOfReachError", "derive"]

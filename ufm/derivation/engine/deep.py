@@ -51,13 +51,28 @@ def deep(bias: Bias) -> Derivation:
     )  # fmt: skip
     _letters(proof)
     _reduce(proof, bias)
-    layers_minimised_out(proof)
+    _layers_minimised_out(proof)
     _decouple(proof, bias)
     one_direction(proof)
     if bias == "penalised":
         _mean_direction(proof)
     _geometry(proof)
     return _closed_forms(proof, bias)
+
+
+@cache
+def factors() -> Derivation:
+    """Any loss: what a product costs at least, and that balanced factors of it cost no more."""
+    proof = Proof(
+        "The factors of a product",
+        "$p$ factors of any positive weights, widths of at least the rank: the least penalty of a product of singular "
+        "values $s_i$ is $\\frac p2\\Lambda\\sum_i s_i^{2/p}$, that of balanced factors, as every critical "
+        "point has them.",
+    )
+    _letters(proof)
+    _layers_minimised_out(proof)
+    _geometry(proof)
+    return proof.conclude(claims={"balance": prove("foundations:balance").claims["balance"]})
 
 
 def _offset(bias: Bias, ones: Any) -> Any:
@@ -68,8 +83,9 @@ def _letters(proof: Proof) -> None:
     proof.section("The loss")
     proof.define(
         "mean weight",
-        "$N L = \\frac12\\lVert W_M\\cdots W_1 H + b\\mathbf{1}' - Y\\rVert^2$ and $N/2$ times the squared norms "
-        "with their weights, $M = p-1$. With $\\Pi_W = \\prod_l\\lambda_{W_l}$ the mean weight of all $p$ factors is",
+        "$L$ is the fit of $W_M\\cdots W_1 H + b\\mathbf{1}'$, here $\\frac1{2N}$ of the squared distance to $Y$, and "
+        "half the squared norms with their weights, $M = p-1$. "
+        "With $\\Pi_W = \\prod_l\\lambda_{W_l}$ the mean weight of all $p$ factors is",
         Lam,
         (Pi * lam_H) ** (1 / p),
     )
@@ -102,7 +118,7 @@ def _reduce(proof: Proof, bias: Bias) -> None:
     )
 
 
-def layers_minimised_out(proof: Proof) -> None:
+def _layers_minimised_out(proof: Proof) -> None:
     """Of all factors with the product X the balanced ones are cheapest, at (p/2) tau sum s_i^(2/p)."""
     energy, least = sp.Symbol("energy"), sp.Symbol("least_energy")
     one, size = sp.symbols("lambda a", positive=True)
@@ -139,7 +155,7 @@ def _decouple(proof: Proof, bias: Bias) -> None:
     """Fit and penalty are at least sums over the singular values, with equality for shared singular vectors."""
     proof.section("Decouple")
     if bias == "free":
-        centre_the_bias(proof)
+        _centre_the_bias(proof)
     if bias == "penalised":
         _weigh_the_mean(proof)
         return
@@ -156,7 +172,7 @@ def _decouple(proof: Proof, bias: Bias) -> None:
     )
 
 
-def centre_the_bias(proof: Proof) -> None:
+def _centre_the_bias(proof: Proof) -> None:
     """A free bias is the mean target, and the features are centred."""
     C: Any = sp.Identity(r) - q * q.T / N
     proof.given("ones", "Counting the samples,", {q.T * q: N * sp.Identity(1)})

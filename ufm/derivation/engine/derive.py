@@ -34,9 +34,13 @@ from ufm.symbols import K, N, Total, lam_b, lam_H, lam_W, n, n_k
 def derive(problem: Problem) -> Derivation:
     """The closed form of the global optimum, derived from the loss: every step verified, by a lemma, or refused.
 
-    problem: sizes and weights may be SymPy symbols (K in the encoding, class sizes, lam_W, lam_H, lam_b); numbers are
-    put in at the end. Regression targets are a MatrixSymbol. The result holds `formulae` (Piecewise over the
-    regimes, by observable), `steps`, `.latex()`, `.markdown()` and `.text()`.
+    problem: sizes and weights may be SymPy symbols (K in the encoding, class sizes, lam_W of each layer, lam_H, lam_b,
+    label smoothing); numbers are put in at the end. Regression targets are a MatrixSymbol. The result holds `formulae`
+    (Piecewise over the regimes, by observable), `.at({letter: number})`, `steps`, `.latex()`, `.markdown()` and
+    `.text()`.
+    Squared loss of any depth: equal classes of exchangeable codes, one-hot classes of any sizes without a bias, any
+    targets without a bias or with a free one. From p = 3 on a share is a root, `LargestRoot`: in radicals by
+    `sympy.expand_func` for p = 3 and 4. Cross-entropy: equal classes, one-hot labels, smoothed or not, one layer.
     Raises OutOfReachError for a problem whose optimum has no derivation here: it says what is missing.
     """
     _in_reach(problem)
@@ -64,8 +68,8 @@ def _entropy(problem: Problem, bias: Bias) -> Derivation:
     if problem.p > 2:
         raise OutOfReachError(
             f"loss = 'cross_entropy' with lam_W of {problem.p - 1} layers: no global minimum is known in closed form, "
-            "and for K >= 4 the simplex is none (`ufm check garrod2024`); one layer (a single lam_W) has one, and "
-            "ufm.solve searches and bounds."
+            "and from K = 6 on (K = 4 with three layers) low rank beats the simplex (`ufm check garrod2024:thm1`); one "
+            "layer (a single lam_W) has a closed form, ufm.solve searches and bounds the others."
         )
     if isinstance(targets, SymbolicSamples | SampleTargets):
         raise OutOfReachError(
