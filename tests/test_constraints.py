@@ -72,6 +72,11 @@ def test_cvxpy_agrees_under_every_constraint(name):
     assert theirs.value >= ours.value - 1e-9  # a point of the problem, valued anew ...
     assert theirs.lower_bound <= ours.value + 1e-9  # ... and a bound from its own dual
     assert theirs.gap <= 2e-5  # first order in the error of its logits
+    scs = solve(problem, method="cvxpy:SCS")
+    assert scs.method.startswith("cvxpy:scs")
+    assert -1e-9 <= scs.value - ours.value <= 1e-7
+    assert scs.lower_bound <= ours.value + 1e-9
+    assert scs.gap <= 1e-6
     if not isinstance(problem.constraint, NormBudget | HardMargin):
         at_it = objective(problem, theirs.W[0], theirs.H, bias_of(problem, theirs.b))
         assert float(at_it) == pytest.approx(theirs.value, rel=1e-12)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from ufm import encodings
 from ufm.errors import ProblemError
+from ufm.losses import rescaled_mse
 from ufm.optimum import OptimumStatus, solve
 from ufm.optimum.squared.duality import best_dual_value, dual_value, primal_value
 from ufm.optimum.squared.newton import solve_newton
@@ -256,3 +257,31 @@ def test_methods_insist():
             solve(problem, method="closed form")
     with pytest.raises(ProblemError, match="method"):
         solve(problem.replace(lam_W=(0.1, 0.1)), method="newton")
+
+
+def test_scs_referees_too_and_no_status_rests_on_a_solvers_word(monkeypatch):
+    """Method "cvxpy:scs" is SCS; a solver stopped early says "optimal", and the status says that the gap is open."""
+    pytest.importorskip("cvxpy")
+    from ufm.optimum import referees
+
+    problems = [
+        Problem(classes(encodings.one_hot(3), [5, 3, 2]), lam_W=0.1, lam_H=0.02, lam_b=0.3, loss=loss)
+        for loss in ("mse", "cross_entropy", rescaled_mse(3, 2))
+    ]
+    for problem in problems:
+        ours = solve(problem)
+        for method in ("cvxpy:scs", "CVXPY:SCS"):
+            theirs = solve(problem, method=method)
+            assert theirs.method == "cvxpy:scs"
+            assert theirs.status is OptimumStatus.CERTIFIED
+            assert -1e-12 <= theirs.value - ours.value <= 1e-8
+            assert theirs.gap <= 1e-9
+        assert solve(problem, method="cvxpy:clarabel").value == solve(problem, method="cvxpy").value
+    monkeypatch.setitem(referees._OPTIONS, "SCS", {"eps_abs": 1e-2, "eps_rel": 1e-2})
+    for problem in problems:
+        early = solve(problem, method="cvxpy:scs")
+        assert early.status is OptimumStatus.OPEN_GAP
+        assert early.gap > 1e-7
+        assert early.lower_bound <= solve(problem).value <= early.value
+    with pytest.raises(ProblemError, match=r"method = 'cvxpy:mosek'.*cvxpy, cvxpy:scs"):
+        solve(problems[0], method="cvxpy:mosek")

@@ -13,6 +13,8 @@ from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.grouped import GroupedOptimum
 from ufm.optimum.optima import Optima, one_by_one
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.referees import METHODS as REFEREES
+from ufm.optimum.referees import spelled
 from ufm.optimum.squared.batch import solve_batch
 from ufm.optimum.squared.groups import solve_groups
 from ufm.optimum.squared.solve import METHODS as SQUARED
@@ -22,7 +24,7 @@ from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem
 from ufm.problem.axes import checked_axes
 
-ENTROPY = ("auto", "closed form", "newton", "cvxpy")
+ENTROPY = ("auto", "closed form", "newton", *REFEREES)
 DEEP_ENTROPY = ("auto", "search")
 
 
@@ -44,10 +46,10 @@ def solve(
     method: "auto", or by name what must find it. Squared loss, p = 2: "closed form", "newton" (on the bias), "groups"
     (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search" (over a penalised
     bias), "branch and bound" (on it, up to five dimensions: a proof, given time), "metastable" (the local optimum that
-    keeps every direction). Cross-entropy, p = 2: "closed form", "newton",
-    "cvxpy"; p >= 3: "search". Rescaled: "closed form", "proximal gradient", "cvxpy". A constraint: "auto",
-    "cvxpy". "cvxpy" is an independent solver for small convex problems, accurate to about 1e-8; what it finds is valued
-    and bounded anew, so that an open gap shows its own error.
+    keeps every direction). Cross-entropy, p = 2: "closed form", "newton", "cvxpy"; p >= 3: "search". Rescaled: "closed
+    form", "proximal gradient", "cvxpy". A constraint: "auto", "cvxpy". "cvxpy" is an independent solver for small
+    convex problems, Clarabel, or SCS by "cvxpy:scs", accurate to about 1e-8: what it finds is valued and bounded anew,
+    so that an open gap shows its own error, and a status never rests on its word.
     over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
     the squared loss at p = 2 in one batch. With several layers lam_W is not swept.
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply, and lists those
@@ -55,6 +57,7 @@ def solve(
     """
     if problem.is_symbolic:
         raise ProblemError("problem", problem, "its weights hold free symbols; substitute numbers first.")
+    method = spelled(method)
     methods, engine = _engine(problem)
     if method not in methods:
         raise ProblemError("method", method, f"for this problem choose one of {', '.join(methods)}.")

@@ -114,7 +114,7 @@ def solve_feature_metric(problem: Problem, method: str = "auto") -> Optimum:
         H,
         b,
         status=OptimumStatus.CERTIFIED if tight else OptimumStatus.OPEN_GAP,
-        method="proximal gradient" if method == "auto" else "cvxpy",
+        method="proximal gradient" if solver is None else method,
         value=value,
         lower_bound=bound / problem.N,
         stationarity=slope_of(problem, W, H, b, "WHb"),

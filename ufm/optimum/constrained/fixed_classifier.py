@@ -13,6 +13,7 @@ from ufm.errors import ProblemError
 from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at, slope_of
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.referees import solver_of
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, objective
 
@@ -29,8 +30,8 @@ def solve_fixed_classifier(problem: Problem, method: str = "auto") -> Optimum:
         raise ProblemError("loss", problem.loss, "a fixed classifier is solved for 'mse' and 'cross_entropy'.")
     if problem.loss == "cross_entropy" and float(problem.lam_H) == 0:
         raise ProblemError("lam_H", problem.lam_H, "the cross-entropy needs lam_H > 0 to have a minimiser.")
-    if method == "cvxpy":
-        H, b, steps, found_by = *referee.fixed_classifier(problem, W), 1, "cvxpy"
+    if (solver := solver_of(method)) is not None:
+        H, b, steps, found_by = *referee.fixed_classifier(problem, W, solver), 1, method
     elif problem.loss == "mse":
         H, b, steps, found_by = *_ridge(problem, W), 1, "closed form"
     else:

@@ -13,6 +13,7 @@ from ufm.errors import ProblemError
 from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
@@ -31,7 +32,8 @@ def solve_hard_margin(problem: Problem, method: str = "auto") -> Optimum:
     width = problem.width if problem.width is not None else K
     if width < K - 1:
         raise ProblemError("width", width, f"margins between {K} classes are solved for width >= {K - 1}.")
-    Z = np.eye(K) - 1 / K if method == "auto" else _centred(referee.hard_margin(root))
+    solver = solver_of(method)
+    Z = np.eye(K) - 1 / K if solver is None else _centred(referee.hard_margin(root, solver))
     U, s, Vt = (part for part in np.linalg.svd(Z * root))
     U, s, Vt = U[:, : K - 1], s[: K - 1], Vt[: K - 1]
     c = math.sqrt(lam_W) * math.sqrt(lam_H)
@@ -40,7 +42,7 @@ def solve_hard_margin(problem: Problem, method: str = "auto") -> Optimum:
     W[:, : K - 1], H[: K - 1] = U * np.sqrt(s) / tilt, np.sqrt(s)[:, None] * tilt * Vt / root
     value = c * float(s.sum())
     bound, beta = _dual_bound(U @ Vt, root)
-    open_gap = OptimumStatus.BEST_KNOWN if method == "auto" else OptimumStatus.OPEN_GAP
+    open_gap = OptimumStatus.BEST_KNOWN if solver is None else OptimumStatus.OPEN_GAP
     status = OptimumStatus.CERTIFIED if value - c * bound <= 1e-11 * value else open_gap
     if (lam_W == 0) != (lam_H == 0):
         status = OptimumStatus.NOT_ATTAINED
@@ -50,7 +52,7 @@ def solve_hard_margin(problem: Problem, method: str = "auto") -> Optimum:
         H,
         np.zeros(K),
         status=status,
-        method="simplex-encoded labels" if method == "auto" else "cvxpy",
+        method="simplex-encoded labels" if solver is None else method,
         value=value,
         lower_bound=c * bound,
         stationarity=_unmet(W @ H),

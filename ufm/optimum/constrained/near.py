@@ -21,6 +21,7 @@ from ufm.errors import ProblemError
 from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at, slope_of
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.solve import solve_squared
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, objective
@@ -37,8 +38,8 @@ def solve_near(problem: Problem, method: str = "auto") -> Optimum:
     near = problem.constraint
     if not isinstance(near, Near):
         raise ProblemError("constraint", near, "this solver needs Near.")
-    if method == "cvxpy":
-        return _refereed(problem, near)
+    if (solver := solver_of(method)) is not None:
+        return _refereed(problem, near, method, solver)
     Y, d = problem.targets.matrix(), near.H0.shape[0]
     free = solve_squared(problem.replace(constraint=None, width=d), "auto")
     data = _Moments(problem, Y, near)
@@ -65,12 +66,12 @@ def solve_near(problem: Problem, method: str = "auto") -> Optimum:
     )
 
 
-def _refereed(problem: Problem, near: Near) -> Optimum:
+def _refereed(problem: Problem, near: Near, method: str, solver: str) -> Optimum:
     """The point that cvxpy's dual optimum asks for, descended from, where they meet; else no program is known."""
     if float(problem.lam_W[0]) == 0:
         raise ProblemError("lam_W", problem.lam_W, "cvxpy solves the dual, which needs lam_W > 0; use method='auto'.")
     Y = problem.targets.matrix()
-    E, W, b = referee.near(problem, near)
+    E, W, b = referee.near(problem, near, solver)
     W, b, work = _descend(_Moments(problem, Y, near), W, b)
     H = _features(problem, near, Y, W, b)
     value = float(objective(problem, W, H, b if problem.has_bias else None))
@@ -78,7 +79,7 @@ def _refereed(problem: Problem, near: Near) -> Optimum:
     if value - bound > _CVXPY_GAP * max(1.0, value):
         raise ProblemError(
             "method",
-            "cvxpy",
+            method,
             f"Near is convex only where the optimum's residual is small; here cvxpy's bound is {bound:.6g}, its point "
             f"{value:.6g}. Raise lam_W, lam_H or constraint.beta = {near.beta:g}, or use method='auto'.",
         )
@@ -89,7 +90,7 @@ def _refereed(problem: Problem, near: Near) -> Optimum:
         H,
         b,
         status=OptimumStatus.CERTIFIED if tight else OptimumStatus.OPEN_GAP,
-        method="cvxpy on the dual, then a descent",
+        method=f"{method} on the dual, then a descent",
         value=value,
         lower_bound=bound,
         stationarity=slope_of(problem, W, H, b, "WHb"),

@@ -16,6 +16,7 @@ from ufm.optimum.constrained.atoms import Atoms, GaugeProgram, descend, grow, lo
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.solve import solve_squared
 from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
@@ -33,8 +34,9 @@ def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     if problem.p != 2:
         fix = "non-negative features are certified under one layer only; follow their flow with ufm.simulate."
         raise ProblemError("lam_W", f"{problem.p - 1} layers", fix)
-    if method == "cvxpy" and float(problem.lam_W[0]) * float(problem.lam_H) > 0:
-        return _refereed(problem)
+    solver = solver_of(method)
+    if solver is not None and float(problem.lam_W[0]) * float(problem.lam_H) > 0:
+        return _refereed(problem, method, solver)
     free = problem.replace(constraint=None, width=None)
     below = solve_squared(free, method) if problem.loss == "mse" else solve_entropy(free, method)
     program = GaugeProgram.of(problem)
@@ -71,7 +73,7 @@ def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     )
 
 
-def _refereed(problem: Problem) -> Optimum:
+def _refereed(problem: Problem, method: str, solver: str) -> Optimum:
     """The bound of cvxpy's product, from below; from above its features, made non-negative and descended from."""
     columns = problem.targets.columns.shape[1]
     room = columns if columns <= 4 else columns * (columns + 1) // 2  # of any completely positive Gram matrix
@@ -80,7 +82,7 @@ def _refereed(problem: Problem) -> Optimum:
             "width", problem.width, f"the program of cvxpy is convex for width >= {room}; leave it None, or 'auto'."
         )
     program = GaugeProgram.of(problem)
-    X, b, W, G = referee.non_negative(problem, program.t, min(room, 2 * columns))
+    X, b, W, G = referee.non_negative(problem, program.t, min(room, 2 * columns), solver)
     bound, dual = lower_bound(program, Atoms(X, np.eye(columns), b))
     best, work = descend(program, Atoms(W, G, b))
     W, H, b = _factors(problem, pruned(best))
@@ -91,7 +93,7 @@ def _refereed(problem: Problem) -> Optimum:
         H,
         b,
         status=OptimumStatus.CERTIFIED if value - bound <= _TIGHT * max(1.0, value) else OptimumStatus.OPEN_GAP,
-        method="cvxpy, then a descent",
+        method=f"{method}, then a descent",
         value=value,
         lower_bound=bound,
         stationarity=_residual(problem, W, H, b),

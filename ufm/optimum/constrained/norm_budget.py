@@ -17,6 +17,7 @@ from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, classes
@@ -42,8 +43,8 @@ def solve_norm_budget(problem: Problem, method: str = "auto") -> Optimum:
         raise ProblemError("width", width, f"the convex relaxation is exact for width >= K = {K}; raise it.")
     share = problem.classes.counts / problem.N
     radius = K * math.sqrt(budget.E_W * budget.E_H)
-    if method == "cvxpy":
-        Z, work, found_by = referee.norm_budget(share, budget), 1, "cvxpy"
+    if (solver := solver_of(method)) is not None:
+        Z, work, found_by = referee.norm_budget(share, budget, solver), 1, method
         Z = Z * (radius / float(np.linalg.norm(Z, "nuc")))
     else:
         Z, work, found_by = *_on_the_ball(share, radius), "nuclear-norm ball, root of its multiplier"

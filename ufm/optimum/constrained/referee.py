@@ -1,7 +1,7 @@
 """The independent referee: every convex program of the constraints, stated anew for cvxpy, solved by somebody else.
 
 Each function returns the point that cvxpy found; its value and its bound are recomputed from it, without cvxpy, by the
-solver of the constraint. Accurate to about 1e-8 in the value.
+solver of the constraint. solver: cvxpy's name of it. Accurate to about 1e-8 in the value.
 """
 
 import math
@@ -9,14 +9,27 @@ from typing import Any
 
 import numpy as np
 
-from ufm.constraints import Near, NormBudget
-from ufm.errors import UfmError
+from ufm.constraints import FeatureMetric, Near, NormBudget
+from ufm.optimum.referees import run
 from ufm.problem import Problem
 
 _TURNS, _PROJECTIONS = 5, 200  # that look for a non-negative factor
 
 
-def fixed_classifier(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def feature_metric(problem: Problem, metric: FeatureMetric, solver: str) -> np.ndarray:
+    """X (m x K) with the class means' logits X M^(1/2) + b."""
+    import cvxpy as cp
+
+    columns = metric.M.shape[0]
+    X, b = cp.Variable((problem.m, columns)), cp.Variable(problem.m)
+    terms, held = _bias(problem, b)
+    terms.append(_fit(problem, X @ metric.root + _repeated(b, columns)))
+    terms.append(math.sqrt(float(problem.lam_W[0]) * float(problem.lam_H)) * cp.normNuc(X))
+    run(cp.Problem(cp.Minimize(sum(terms)), held), solver)
+    return np.asarray(X.value)
+
+
+def fixed_classifier(problem: Problem, W: np.ndarray, solver: str) -> tuple[np.ndarray, np.ndarray]:
     """H (d x columns) and b (m) for this W (m x d); both losses."""
     import cvxpy as cp
 
@@ -25,22 +38,22 @@ def fixed_classifier(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.nd
     terms, held = _bias(problem, b)
     terms.append(_fit(problem, W @ H + _repeated(b, T.shape[1])))
     terms.append(float(problem.lam_H) / 2 * cp.sum_squares(H @ np.diag(np.sqrt(n))))
-    _solved(cp.Problem(cp.Minimize(sum(terms)), held))
+    run(cp.Problem(cp.Minimize(sum(terms)), held), solver)
     return np.asarray(H.value), np.asarray(b.value) if problem.has_bias else np.zeros(problem.m)
 
 
-def hard_margin(root: np.ndarray) -> np.ndarray:
+def hard_margin(root: np.ndarray, solver: str) -> np.ndarray:
     """The logits Z (K x K) of least ||Z diag(root)||_* with unit margins; root: square roots of the class sizes."""
     import cvxpy as cp
 
     K = root.size
     Z = cp.Variable((K, K))
     held: list[Any] = [Z[k, k] - Z[j, k] >= 1 for k in range(K) for j in range(K) if j != k]
-    _solved(cp.Problem(cp.Minimize(cp.normNuc(Z @ np.diag(root / root.max()))), held))
+    run(cp.Problem(cp.Minimize(cp.normNuc(Z @ np.diag(root / root.max()))), held), solver)
     return np.asarray(Z.value)
 
 
-def norm_budget(share: np.ndarray, budget: NormBudget) -> np.ndarray:
+def norm_budget(share: np.ndarray, budget: NormBudget, solver: str) -> np.ndarray:
     """The logits Z (K x K) of fang2021's program in the Gram matrix of both factors, each block with its own budget."""
     import cvxpy as cp
 
@@ -49,11 +62,13 @@ def norm_budget(share: np.ndarray, budget: NormBudget) -> np.ndarray:
     Z: Any = gram[:K, K:]
     fit: Any = sum(weight[k] * (cp.log_sum_exp(Z[:, k]) - Z[k, k]) for k in range(K))
     held: list[Any] = [cp.trace(gram[:K, :K]) <= K * budget.E_W, cp.trace(gram[K:, K:]) <= K * budget.E_H]
-    _solved(cp.Problem(cp.Minimize(fit), held))
+    run(cp.Problem(cp.Minimize(fit), held), solver)
     return np.asarray(gram.value)[:K, K:]
 
 
-def non_negative(problem: Problem, t: float, features: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def non_negative(
+    problem: Problem, t: float, features: int, solver: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """X (m x columns), b (m), and W (m x j), G >= 0 (j x columns) with W G near X; units of `atoms`, j = features.
 
     The doubly non-negative relaxation in the Gram matrix of W and G: exact up to four columns, a bound beyond.
@@ -66,7 +81,7 @@ def non_negative(problem: Problem, t: float, features: int) -> tuple[np.ndarray,
     terms, held = _bias(problem, b)
     terms.append(_fit(problem, gram[:m, m:] @ np.diag(1 / root) + _repeated(b, columns)))
     terms.append(t / 2 * cp.trace(gram))
-    _solved(cp.Problem(cp.Minimize(sum(terms)), [gram[m:, m:] >= 0, *held]))
+    run(cp.Problem(cp.Minimize(sum(terms)), [gram[m:, m:] >= 0, *held]), solver)
     found = np.asarray(gram.value)
     W, G = _non_negative_factors(found, m, features)
     return found[:m, m:], np.asarray(b.value) if problem.has_bias else np.zeros(m), W, G
@@ -99,7 +114,7 @@ def _turned(B: np.ndarray, turn: np.ndarray) -> np.ndarray:
     return turn
 
 
-def near(problem: Problem, given: Near) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def near(problem: Problem, given: Near, solver: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """E (m x N), which maximises the bound of `near`, a convex program, and the W (m x d) and b (m) it asks for.
 
     Where that E has no singular value at sqrt((lam_H + beta/N) lam_W), they are the global minimum; else they need not
@@ -122,7 +137,7 @@ def near(problem: Problem, given: Near) -> tuple[np.ndarray, np.ndarray, np.ndar
         held.append(F @ v == 0)
     elif problem.has_bias:
         value -= scale**2 / (2 * lam_b) * cp.sum_squares(F @ v)
-    _solved(cp.Problem(cp.Maximize(value), held))
+    run(cp.Problem(cp.Maximize(value), held), solver)
     E = scale * np.asarray(F.value)
     left, vectors = np.linalg.eigh(a * np.eye(r) - E.T @ E / lam_W)
     response = (vectors / np.maximum(left, 1e-12 * a)) @ vectors.T
@@ -161,10 +176,3 @@ def _repeated(b: Any, columns: int) -> Any:
     import cvxpy as cp
 
     return cp.reshape(b, (b.size, 1), order="C") @ np.ones((1, columns))
-
-
-def _solved(stated: Any, solver: str = "CLARABEL") -> None:
-    """Solve, or raise UfmError."""
-    stated.solve(solver=solver)
-    if stated.status not in ("optimal", "optimal_inaccurate"):
-        raise UfmError(f"cvxpy with {solver} ended with {stated.status!r}; use method='auto'.")

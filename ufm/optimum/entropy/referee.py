@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from ufm.errors import UfmError
 from ufm.optimum.entropy.program import EntropyProgram
+from ufm.optimum.referees import run
 
 
 def solve_cvxpy(program: EntropyProgram, solver: str = "CLARABEL") -> tuple[np.ndarray, np.ndarray, float]:
@@ -27,7 +27,5 @@ def solve_cvxpy(program: EntropyProgram, solver: str = "CLARABEL") -> tuple[np.n
     else:
         constraints.append(cp.sum(b) == 0)  # a constant in b changes nothing
     stated = cp.Problem(cp.Minimize(sum(terms)), constraints)
-    stated.solve(solver=solver)
-    if stated.status not in ("optimal", "optimal_inaccurate"):
-        raise UfmError(f"cvxpy with {solver} ended with {stated.status!r}; use method='auto'.")
+    run(stated, solver)
     return np.asarray(Z.value) * program.r, np.asarray(b.value), float(np.asarray(stated.value))

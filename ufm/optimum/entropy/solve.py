@@ -14,6 +14,7 @@ from ufm.optimum.entropy.program import EntropyProgram, Point, state_program
 from ufm.optimum.entropy.spectral import svd
 from ufm.optimum.factored import Factored
 from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.referees import solver_of
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
@@ -32,7 +33,7 @@ def solve_entropy(problem: Problem, method: str) -> Optimum:
     all of it). The infimum is attained iff the product is penalised and, for a free bias, every output is somebody's
     target; what is returned otherwise is in `limits`.
     """
-    stated, index = state_program(problem, merge=method != "cvxpy")
+    stated, index = state_program(problem, merge=solver_of(method) is None)
     program, rows = drop_empty_rows(stated)
     if program.threshold == 0:
         (solution, status), found_by = solve_unregularised(program, problem), "closed form"
@@ -74,13 +75,13 @@ def solve_entropy(problem: Problem, method: str) -> Optimum:
 
 def _solve_wide(program: EntropyProgram, method: str) -> tuple[Factored, str]:
     """The convex optimum and what found it."""
-    if method == "cvxpy":
+    if (solver := solver_of(method)) is not None:
         from ufm.optimum.entropy.referee import solve_cvxpy
 
-        X, b, _ = solve_cvxpy(program)
+        X, b, _ = solve_cvxpy(program, solver)
         U, s, Vt = svd(X)
         kept = s > _CVXPY_ACCURACY * np.max(s)
-        return _assemble(program, U[:, kept], s[kept], Vt[kept].T, b - b.mean()), "cvxpy"
+        return _assemble(program, U[:, kept], s[kept], Vt[kept].T, b - b.mean()), method
     if method != "newton":
         m = program.T.shape[0]
         if (formula := simplex(program)) is not None:

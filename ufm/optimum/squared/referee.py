@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ufm.errors import UfmError
+from ufm.optimum.referees import run
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution
 
 
@@ -24,9 +24,7 @@ def solve_cvxpy(
     elif problem.lam_b > 0:
         terms.append(problem.lam_b / 2 * cp.sum_squares(b))
     program = cp.Problem(cp.Minimize(cp.sum_squares(problem.A - bias - X) / 2 + sum(terms)), constraints)
-    program.solve(solver=solver, **options)
-    if program.status not in ("optimal", "optimal_inaccurate"):
-        raise UfmError(f"cvxpy with {solver} ended with {program.status!r}; use method='auto'.")
+    run(program, solver, **options)
     solution = np.asarray(X.value), np.asarray(b.value)
     U, s, Vt = np.linalg.svd(solution[0], full_matrices=False)
     E = problem.A - np.outer(solution[1], problem.u) - solution[0]

@@ -8,6 +8,8 @@ import numpy as np
 
 from ufm.errors import ProblemError
 from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.referees import METHODS as REFEREES
+from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.duality import best_dual_value, primal_value
 from ufm.optimum.squared.narrow import narrow_bound, solve_narrow
 from ufm.optimum.squared.newton import solve_newton
@@ -25,7 +27,7 @@ from ufm.optimum.squared.symmetry import (
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
-METHODS = ("auto", "closed form", "newton", "groups", "cvxpy")
+METHODS = ("auto", "closed form", "newton", "groups", *REFEREES)
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
 _TIGHT = 1e-9  # relative gap of a narrow optimum that meets its bound
 
@@ -35,7 +37,7 @@ Engine = Callable[[ShrinkageProblem], tuple[ShrinkageSolution, str, int]]
 
 def solve_squared(problem: Problem, method: str) -> Optimum:
     """The global minimum for every encoding, imbalance, bias weight and regression target; method is one of METHODS."""
-    return solve_with(problem, partial(solve_wide, method=method), grouped=method != "cvxpy")
+    return solve_with(problem, partial(solve_wide, method=method), grouped=solver_of(method) is None)
 
 
 def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Optimum:
@@ -53,7 +55,7 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
         solution, found_by, svds = engine(reduced)
         bound, E = best_dual_value(reduced, solution)
     status = OptimumStatus.CERTIFIED
-    accuracy = _CVXPY_ACCURACY if found_by == "cvxpy" else max(reduced.A.shape) * float(np.finfo(float).eps)
+    accuracy = _CVXPY_ACCURACY if solver_of(found_by) else max(reduced.A.shape) * float(np.finfo(float).eps)
     most = min(problem.m, reduction.basis.shape[1])
     width = problem.width if problem.width is not None else most
     rank = int(np.sum(solution.s > accuracy * np.max(solution.s, initial=0.0)))
@@ -67,6 +69,8 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
             status = OptimumStatus.CERTIFIED
     elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
         status = OptimumStatus.NOT_ATTAINED
+    elif primal_value(reduced, solution) - bound > _TIGHT * max(1.0, abs(bound)):
+        status = OptimumStatus.OPEN_GAP  # of a solver that was asked for less
     W, reduced_H = balanced_factors(problem, solution, width)
     s = np.zeros(most)
     s[: solution.s.size] = solution.s[: s.size]
@@ -89,8 +93,8 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
 
 def solve_wide(reduced: ShrinkageProblem, method: str) -> tuple[ShrinkageSolution, str, int]:
     """The convex optimum, what found it, and the SVDs it took."""
-    if method == "cvxpy":
-        return solve_cvxpy(reduced)[0], "cvxpy", 0
+    if (solver := solver_of(method)) is not None:
+        return solve_cvxpy(reduced, solver)[0], method, 0
     if method != "newton" and (closed_form := solve_closed_form(reduced)) is not None:
         return closed_form, "closed form", 1
     if method == "closed form":

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ufm.errors import UfmError
+from ufm.optimum.referees import run
 from ufm.optimum.weighted.program import WeightedProgram
 
 
@@ -21,7 +21,5 @@ def solve_cvxpy(program: WeightedProgram, solver: str = "CLARABEL") -> tuple[np.
     if 0 < program.lam_b < np.inf:
         terms.append(program.lam_b / 2 * cp.sum_squares(b))
     stated = cp.Problem(cp.Minimize(fit + sum(terms)), held)
-    stated.solve(solver=solver)
-    if stated.status not in ("optimal", "optimal_inaccurate"):
-        raise UfmError(f"cvxpy with {solver} ended with {stated.status!r}; use method='auto'.")
+    run(stated, solver)
     return np.asarray(X.value), np.asarray(b.value)

@@ -8,13 +8,15 @@ from ufm.errors import ProblemError
 from ufm.optimum.descent import best_of
 from ufm.optimum.factored import Factored
 from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.referees import METHODS as REFEREES
+from ufm.optimum.referees import solver_of
 from ufm.optimum.status import OptimumStatus
 from ufm.optimum.weighted.closed_form import balanced
 from ufm.optimum.weighted.program import WeightedProgram, assemble
 from ufm.optimum.weighted.proximal import solve_proximal
 from ufm.problem import Problem
 
-METHODS = ("auto", "closed form", "proximal gradient", "cvxpy")
+METHODS = ("auto", "closed form", "proximal gradient", *REFEREES)
 _CLOSED = 1e-9  # relative duality gap of a certified optimum
 _NARROW_STARTS = 8
 _CVXPY_ACCURACY = 1e-6  # below this share of the largest singular value, cvxpy's own error
@@ -61,10 +63,10 @@ def solve_weighted(problem: Problem, method: str) -> Optimum:
 
 def _solve_wide(program: WeightedProgram, method: str) -> tuple[Factored, str]:
     """The convex optimum and what found it."""
-    if method == "cvxpy":
+    if (solver := solver_of(method)) is not None:
         from ufm.optimum.weighted.referee import solve_cvxpy
 
-        return assemble(program, *solve_cvxpy(program), 0, accuracy=_CVXPY_ACCURACY), "cvxpy"
+        return assemble(program, *solve_cvxpy(program, solver), 0, accuracy=_CVXPY_ACCURACY), method
     if program.threshold == 0:  # the targets are met exactly; a free bias takes their mean
         b = program.A @ program.r if program.lam_b == 0 else np.zeros(program.A.shape[0])
         return assemble(program, program.A - b[:, None] * program.r, b, 1), "closed form"
