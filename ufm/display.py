@@ -6,21 +6,27 @@ from typing import Any
 
 from ufm.mathml import mathml
 
+_PAD = "padding:0.1em 0.9em 0.1em 0;text-align:left"  # some notebooks take all padding from tables
+
 
 def card(title: str, rows: Mapping[str, Any], *, formula: str = "", note: str = "") -> str:
     """A heading, a displayed LaTeX formula, and a table of names and values; markup in a value is a `Markup`."""
-    body = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{_cell(v)}</td></tr>" for k, v in rows.items())
-    drawn = f"<div style='overflow-x:auto'>{mathml(formula, display=True)}</div>" if formula else ""
+    body = "".join(f"<tr>{_head(k)}<td style='{_PAD}'>{_cell(v)}</td></tr>" for k, v in rows.items())
+    drawn = (
+        f"<div style='overflow:auto hidden;padding:0.3em 0'>{mathml(formula, display=True)}</div>" if formula else ""
+    )
     words = f"<p>{escape(note)}</p>" if note else ""
     return f"<div><b>{escape(title)}</b>{drawn}<table><tbody>{body}</tbody></table>{words}</div>"
 
 
 def listing(header: Sequence[str], rows: Sequence[Sequence[Any]], *, caption: str = "") -> str:
     """A table with a header."""
-    head = "".join(f"<th style='text-align:left'>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    head = "".join(_head(cell) for cell in header)
+    look = f"{_PAD};white-space:nowrap"
+    body = "".join("<tr>" + "".join(f"<td style='{look}'>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div style='overflow-x:auto'>{table}</div>"
 
 
 class Markup(str):
@@ -36,6 +42,10 @@ def pill(word: str, colour: str) -> Markup:
 def number(value: float) -> str:
     """Twelve digits at most, and words for the ends of the scale."""
     return "∞" if value == float("inf") else f"{value:.12g}"
+
+
+def _head(text: str) -> str:
+    return f"<th style='{_PAD}'>{escape(text)}</th>"
 
 
 def _cell(value: Any) -> str:

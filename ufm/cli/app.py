@@ -20,21 +20,26 @@ app = typer.Typer(
     epilog="Example: ufm check class_encoding",
 )
 
-app.command("list")(catalogue.list_theorems)
-app.command("show")(catalogue.show)
-app.command("derive")(catalogue.derive)
-app.command("check")(check.check)
-app.command("solve")(solve.solve)
-app.command("simulate")(simulate.simulate)
-app.command("sweep")(sweep.sweep)
-app.command("train")(train.train)
-app.command("measure")(measure.measure)
-app.command("predict")(predict.predict)
-app.command("compare")(compare.compare)
-app.command("figure")(figure.figure)
-app.command("report")(report.report)
-app.command("cite")(catalogue.cite)
-app.command("doctor")(doctor.doctor)
+# One line a verb, short enough for a terminal of eighty columns; the docstring stands under `ufm VERB --help`.
+_VERBS = (
+    ("list", catalogue.list_theorems, "Every statement of the catalogue."),
+    ("show", catalogue.show, "What a statement says, assumes and claims."),
+    ("derive", catalogue.derive, "A proof, or the closed form of a problem in letters."),
+    ("check", check.check, "Judge a statement, or a claim of your own."),
+    ("solve", solve.solve, "The global minimum of a problem, with a certificate."),
+    ("simulate", simulate.simulate, "The gradient flow of a problem."),
+    ("sweep", sweep.sweep, "Gradient flows over any product of axes, resumable."),
+    ("train", train.train, "Train the networks of a campaign."),
+    ("measure", measure.measure, "Neural-collapse metrics of your own arrays."),
+    ("predict", predict.predict, "Your own network against the theory, with a picture."),
+    ("compare", compare.compare, "Records side by side."),
+    ("figure", figure.figure, "Draw figures from formulae and recorded data."),
+    ("report", report.report, "All verdicts on one page."),
+    ("cite", catalogue.cite, "The bibliography of what you used, as BibTeX."),
+    ("doctor", doctor.doctor, "What is installed, and what that makes possible."),
+)
+for _name, _verb, _short in _VERBS:
+    app.command(_name, short_help=_short)(_verb)
 
 
 def main() -> None:

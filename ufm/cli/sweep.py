@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars
+from ufm.cli.terminal import JsonFlag, campaign_file, console, print_json, progress_bars
 
 
 def sweep(
@@ -24,11 +24,9 @@ def sweep(
 
     Example: ufm sweep flow_phases --out results
     """
-    from ufm.share import locate
-
-    path = Path(campaign) if campaign.endswith(".toml") else locate("numerics", "campaigns") / f"{campaign}.toml"
-    if path.exists() and "theorem" in _top(path):
-        _of_theorem(campaign, out)
+    path = campaign_file(campaign)
+    if "theorem" in _top(path):
+        _of_theorem(campaign, out, as_json=json)
         return
     from ufm.sweeping import load_plan
     from ufm.sweeping import sweep as run
@@ -61,7 +59,7 @@ def _top(path: Path) -> dict[str, object]:
         return {}  # the loader says what is wrong
 
 
-def _of_theorem(campaign: str, out: Path) -> None:
+def _of_theorem(campaign: str, out: Path, *, as_json: bool) -> None:
     """The flows that `ufm check` lays beside a theorem, with how they relax where they do not settle."""
     from ufm.campaign import load_campaign
     from ufm.referee.witnesses import run_flows
@@ -70,4 +68,8 @@ def _of_theorem(campaign: str, out: Path) -> None:
     with progress_bars() as progress:
         record = run_flows(plan, progress)
     out.mkdir(parents=True, exist_ok=True)
-    console().print(f"wrote {record.save(out / plan.flows().record)}", markup=False)
+    written = str(record.save(out / plan.flows().record))
+    if as_json:
+        print_json({"record": written})
+        return
+    console().print(f"wrote {written}", markup=False)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ufm.arrays import Array
+from ufm.display import card, pill
 from ufm.errors import ProblemError
 from ufm.flow.coordinates import Coordinates
 from ufm.flow.observed import Labelled, axes_of, observed, stacked
@@ -135,3 +136,16 @@ class Flow:
             f"Flow(t={self.t:.6g}, gradient_norm={self.gradient_norm:.1e}, steps={self.steps}, "
             f"{self.provenance['integrator']}, {self.status.name}: {self.status.value})"
         )
+
+    def _repr_html_(self) -> str:
+        arrived = self.status.name.startswith("STEADY")
+        rows = {
+            "time": f"{self.t:.6g}",
+            "status": pill(self.status.name, "#cfe6f5" if arrived else "#f6e3b5"),
+            "gradient": f"{self.gradient_norm:.1e}",
+            "distance to the limit": "unknown" if self.distance is None else f"about {self.distance:.1e}",
+            "steps": f"{self.steps} ({self.rejected} rejected)",
+            "integrator": self.provenance["integrator"],
+            "followed": self.provenance["mode"],
+        }
+        return card("Gradient flow", rows, note=self.status.value)
