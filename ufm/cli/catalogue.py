@@ -63,10 +63,14 @@ def derive(
     counts: Annotated[str, typer.Option("--counts", help="Samples per class: n, 5, n_k (unequal) or 20,10,n_3.")] = "n",
     encoding: Annotated[str, typer.Option("--encoding", help="one_hot, simplex or one_vs_rest.")] = "one_hot",
     regression: Annotated[bool, typer.Option("--regression", help="Any targets Y, m x N, instead of classes.")] = False,
-    lam_W: Annotated[str, typer.Option("--lam-W", help="Weight of 1/2 ||W||^2: a letter or a number.")] = "lam_W",
+    lam_W: Annotated[
+        str,
+        typer.Option("--lam-W", help="Weight of 1/2 ||W||^2, letter or number; one per layer, last first: w_2,w_1."),
+    ] = "lam_W",
     lam_H: Annotated[str, typer.Option("--lam-H", help="Weight of 1/2 ||H||^2: a letter or a number.")] = "lam_H",
     lam_b: Annotated[str, typer.Option("--lam-b", help="Weight of 1/2 ||b||^2: inf, 0, a number or a letter.")] = "inf",
     loss: Annotated[str, typer.Option("--loss", help="mse or cross_entropy.")] = "mse",
+    smoothing: Annotated[str, typer.Option("--smoothing", help="Label smoothing: a letter or a number.")] = "0",
     latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Verify every step anew, whatever is remembered.")] = False,
@@ -77,6 +81,10 @@ def derive(
     A problem's sizes and weights are letters (K, n, lam_b, or any name) or numbers. Exit code 1 where a step fails.
 
     Example: ufm derive --classes K --counts n --lam-b lam_b
+
+    Example: ufm derive --classes K --counts n --lam-W w_2,w_1 --lam-H h
+
+    Example: ufm derive --classes K --counts n --loss cross_entropy --smoothing eps
 
     Example: ufm derive class_encoding:transition --latex > proof.tex
     """
@@ -91,7 +99,8 @@ def derive(
         if name:
             found = _proofs(name)
         else:
-            found = [_derived(classes, counts, encoding, regression, (lam_W, lam_H, lam_b), loss)]
+            targets = _targets(classes, counts, encoding, regression, smoothing)
+            found = [_derived(targets, (lam_W, lam_H, lam_b), loss)]
     if json:
         print_json([_plain_proof(derivation) for derivation in found])
     for derivation in [] if json else found:
@@ -105,8 +114,9 @@ def _plain_proof(derivation: Any) -> dict[str, Any]:
     """Title, verdict and steps of a proof."""
     steps = [{"name": s.name, "sentence": s.sentence, "how": s.how, "why": s.justification} for s in derivation.steps]
     lemmas = [lemma.name for lemma in derivation.lemmas]
+    formulae = {name: str(formula) for name, formula in derivation.formulae.items()}
     said = {"title": derivation.title, "statement": derivation.statement, "verdict": derivation.verdict}
-    return {**said, "lemmas": lemmas, "steps": steps, "latex": derivation.latex()}
+    return {**said, "lemmas": lemmas, "formulae": formulae, "steps": steps, "latex": derivation.latex()}
 
 
 def _proofs(name: str) -> list[Any]:
@@ -126,14 +136,10 @@ def _proofs(name: str) -> list[Any]:
     return [prove(theorem.id) for theorem in proved]
 
 
-def _derived(
-    classes: str, counts: str, encoding: str, regression: bool, weights: tuple[str, str, str], loss: str
-) -> Any:
-    """The derivation of the problem that the flags state."""
+def _targets(classes: str, counts: str, encoding: str, regression: bool, smoothing: str) -> Any:
+    """The targets that the flags state, in letters or in numbers."""
     from ufm import encodings
-    from ufm.derivation.engine import derive
     from ufm.errors import ProblemError
-    from ufm.problem import Problem
     from ufm.problem import classes as make_classes
     from ufm.problem import samples as make_samples
     from ufm.symbols import Y
@@ -142,14 +148,23 @@ def _derived(
     if encoding.replace("-", "_") not in makers:
         raise ProblemError("--encoding", encoding, f"choose one of {', '.join(makers)}.")
     if regression:
-        targets = make_samples(Y)
-    else:
-        sizes = [_letter("--counts", part) for part in counts.split(",")]
-        codes = makers[encoding.replace("-", "_")](_letter("--classes", classes))
-        targets = make_classes(codes, sizes[0] if len(sizes) == 1 else sizes)
-    flags = zip(("--lam-W", "--lam-H", "--lam-b"), weights, strict=True)
-    in_W, in_H, in_b = (_letter(flag, text) for flag, text in flags)
-    return derive(Problem(targets, lam_W=in_W, lam_H=in_H, lam_b=in_b, loss=loss))
+        return make_samples(Y)
+    sizes = [_letter("--counts", part) for part in counts.split(",")]
+    codes = makers[encoding.replace("-", "_")](_letter("--classes", classes))
+    eps = _letter("--smoothing", smoothing)
+    if eps != 0:
+        codes = encodings.smoothed(codes, eps)
+    return make_classes(codes, sizes[0] if len(sizes) == 1 else sizes)
+
+
+def _derived(targets: Any, weights: tuple[str, str, str], loss: str) -> Any:
+    """The derivation of the problem that the flags state."""
+    from ufm.derivation.engine import derive
+    from ufm.problem import Problem
+
+    layers = tuple(_letter("--lam-W", part) for part in weights[0].split(","))
+    in_H, in_b = (_letter(flag, text) for flag, text in zip(("--lam-H", "--lam-b"), weights[1:], strict=True))
+    return derive(Problem(targets, lam_W=layers, lam_H=in_H, lam_b=in_b, loss=loss))
 
 
 def _letter(flag: str, text: str) -> Any:
