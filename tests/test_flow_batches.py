@@ -96,10 +96,18 @@ def test_a_flow_in_a_stack_is_the_flow_alone(kind: str) -> None:
             np.testing.assert_allclose(flow.path.state(i).H, alone.path.state(i).H, atol=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["samples", "A", "S", "cross_entropy"])
-def test_no_bit_of_a_flow_depends_on_its_batch_mates(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("kind", "integrator"),
+    [
+        *((kind, "auto") for kind in ("samples", "A", "S", "cross_entropy")),
+        *((kind, "rkc2") for kind in ("span", "A", "cross_entropy")),
+    ],
+)
+def test_no_bit_of_a_flow_depends_on_its_batch_mates(
+    kind: str, integrator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To rest, so that flows end at different steps: another order, pieces, and a stack of one give the same bits."""
-    problems, starts, options = flows_of(kind, 6, rtol=1e-5, gtol=1e-4, save=[3.0])
+    problems, starts, options = flows_of(kind, 6, rtol=1e-5, gtol=1e-4, save=[3.0], integrator=integrator)
     together = simulate_many(problems, starts, options=options)
     assert len({flow.steps for flow in together}) > 2
     order = np.random.default_rng(1).permutation(6)
@@ -109,6 +117,42 @@ def test_no_bit_of_a_flow_depends_on_its_batch_mates(kind: str, monkeypatch: pyt
     assert all(map(equal, together, [flow for piece in pieces for flow in piece]))
     monkeypatch.setattr(many, "NUMBERS", 3 * together[0]._y.size)
     assert all(map(equal, together, simulate_many(problems, starts, options=options)))
+
+
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ("S", "cross_entropy")]
+
+
+@pytest.mark.parametrize("kind", ["span", "A", *SLOW])
+def test_stabilised_steps_in_a_stack_are_those_alone(kind: str) -> None:
+    """The same flows to the tolerance, of different stiffness side by side, at saved times too."""
+    problems, starts, _ = flows_of(kind, 4)
+    mode = KINDS[kind][2].get("mode", "auto")
+    options = Options(rtol=1e-6, gtol=1e-5, integrator="rkc2", save=[0.7, 30.0], mode=mode)
+    problems = [p.replace(lam_b=p.lam_b * 10.0**i) if p.has_bias else p for i, p in enumerate(problems)]
+    found = simulate_many(problems, starts, options=options)
+    for problem, start, flow in zip(problems, starts, found, strict=True):
+        exact = simulate(problem, start, flow.t, rtol=1e-9, save=[0.7, 30.0], mode=mode)
+        assert flow.status is Status.STEADY
+        assert flow.provenance["integrator"] == "rkc2"
+        np.testing.assert_allclose(numbers(flow), numbers(exact), atol=2e-5)
+        assert flow.path is not None
+        assert exact.path is not None
+        for i in range(2):
+            np.testing.assert_allclose(flow.path.state(i).H, exact.path.state(i).H, atol=2e-5)
+            np.testing.assert_allclose(flow.path.state(i).b, exact.path.state(i).b, atol=2e-5)
+
+
+def test_a_stack_chooses_what_stacks() -> None:
+    """Mild flows IMEX, stiff ones rkc2, where alone one of them would take LSODA."""
+    problem = Problem(targets=classes(encodings.one_hot(4), 10), lam_W=0.01, lam_H=0.01, lam_b=0.01, width=16)
+    weights = [1e-2, 1e-4]
+    mild, stiff = (problem.replace(lam_W=l, lam_H=l) for l in weights)
+    chosen = [
+        [many.planned(p, random_start(p, 0, collapsed=True), None, Options(rtol=1e-6), stacked=stacked).method.name
+         for p in (mild, stiff)]
+        for stacked in (True, False)
+    ]  # fmt: skip
+    assert chosen == [["kencarp4", "rkc2"], ["kencarp4", "lsoda"]]
 
 
 def test_the_bits_would_show_a_flow_that_feels_another(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,7 +324,7 @@ def test_a_stack_has_the_right_hand_sides_and_norms_of_its_flows(kind: str) -> N
         problems[1] = problems[1].replace(targets=classes(encodings.one_hot(3), 11))
     made = [coordinates(p, checked(p, s), options.mode) for p, s in zip(problems, starts, strict=True)]
     fields, y = [at.field for at, _ in made], np.stack([y for _, y in made])
-    both, t = stack.stacked(fields, same_targets=kind != "span"), np.array([0.4, 0.9])
+    both, t = stack.stacked(fields), np.array([0.4, 0.9])
     slope, norms = both(y, t), stack.norms(both, y, t)
     gradient = stack.gradient_norm(both, y, slope, t)
     for i, field in enumerate(fields):
@@ -312,18 +356,20 @@ def test_backends_give_the_same_stack(kind: str, backend: str) -> None:
         np.testing.assert_allclose(numbers(a), numbers(Flow(**{**vars(b), "state": b.state.numpy()})), atol=1e-11)
 
 
-def test_a_step_of_a_stack_needs_no_word_from_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("integrator", ["auto", "rkc2"])
+def test_a_step_of_a_stack_needs_no_word_from_the_device(integrator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A tensor that becomes a Python number or a host array within a step says so: none does."""
     torch = pytest.importorskip("torch")
-    problems, starts, options = flows_of("A", 3)
+    problems, starts, options = flows_of("A", 3, integrator=integrator)
     problems = [p.replace(lam_b=0.3) for p in problems]
     plans = [
         many.planned(p, s.each(torch.from_numpy), None, options, stacked=True)
         for p, s in zip(problems, starts, strict=True)
     ]
     tasks = [batch.Task(p.at.field, p.y, p.t1, p.control, p.rest, p.saver) for p in plans]
-    rows = batch._Rows(tasks, plans[0].method, True, 100)  # pyright: ignore[reportArgumentType]
+    rows = batch._Rows(tasks, plans[0].method, 100)  # pyright: ignore[reportArgumentType]
     rows.begin()
+    rows.settle_stages()
     rows.step()
 
     def refuse(*_: Any) -> Any:

@@ -102,7 +102,7 @@ def test_record_round_trip(tmp_path: Path) -> None:
     record = flow.record()
     assert (record.witness, record.seed, record.problem) == ("flow", 1, PROBLEM)
     assert record.provenance["status"] == "STEADY"
-    assert record.provenance["integrator"] == "kencarp5"
+    assert record.provenance["integrator"] == "kencarp4"
     assert {"value", "gradient_norm", "cosine", "singular_values", "nc1", "nc1_ratio", "t"} <= set(record.values)
     assert float(record["gradient_norm"]) == pytest.approx(flow.gradient_norm)
     assert flow.path is not None

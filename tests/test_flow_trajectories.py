@@ -133,7 +133,7 @@ def test_the_limit_of_balanced_one_hot(K: int, t_rel: float, ratio: float, colla
         "cosine": (s_0 - s) / (s_0 + (K - 1) * s),
     }
     assert flow.status is Status.STEADY
-    assert flow.provenance["integrator"] == ("tsit5" if np.isinf(ratio) else "kencarp5")
+    assert flow.provenance["integrator"] == ("tsit5" if np.isinf(ratio) else "kencarp4")
     record = flow.record()
     for name, value in expected.items():
         np.testing.assert_allclose(record[name], value, atol=3e-8, err_msg=name)

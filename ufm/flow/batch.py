@@ -18,18 +18,19 @@ from ufm.flow.dense import Node, between
 from ufm.flow.driver import LONG, LOOK_EVERY, Progress, Run
 from ufm.flow.field import Field
 from ufm.flow.history import History
-from ufm.flow.integrators import Tableau
+from ufm.flow.integrators import Chebyshev, Tableau
 from ufm.flow.saver import Saver
+from ufm.flow.stabilised import StackedChebyshev
 from ufm.flow.state import device_array
 from ufm.flow.status import Status
 from ufm.flow.steady import Rest
-from ufm.flow.step import tableau_stepper
+from ufm.flow.step import TableauStepper, stepper, tableau_stepper
 
 UNDERWAY, ARRIVED = 0, -1  # codes of a flow; those of a status follow from 1 on
 CODES = {status: i for i, status in enumerate(Status, start=1)}
 STATUSES = {i: status for status, i in CODES.items()}
 ROWS = (
-    *("y", "slope", "error", "t", "h", "first_h", "size", "fastest", "next_algebraic"),
+    *("y", "slope", "error", "mode", "t", "h", "first_h", "size", "fastest", "next_algebraic"),
     *("stop", "least", "scale", "atol", "code", "steps", "rejected", "evaluations"),
 )  # what has an entry a flow
 DROP = 8  # one in so many flows at its end is reason to drop those that are
@@ -50,19 +51,19 @@ class Task:
 @np.errstate(over="ignore", invalid="ignore", divide="ignore")  # see `ufm.flow.driver.integrate`
 def integrate_stack(
     tasks: Sequence[Task],
-    method: Tableau,
+    method: Tableau | Chebyshev,
     *,
-    same_targets: bool,
     max_steps: int,
     progress: Callable[[Progress], None] | None = None,
 ) -> list[Run]:
     """All tasks from t = 0 to their ends; they agree in `stack.shape_of` and in rtol."""
-    rows = _Rows(tasks, method, same_targets, max_steps)
+    rows = _Rows(tasks, method, max_steps)
     rows.begin()
     while rows.judged():
         rows.drop()
         if progress is not None:
             progress(rows.report())
+        rows.settle_stages()
         for _ in range(LOOK_EVERY):
             rows.step()
         rows.measure_fastest(iterations=2)
@@ -72,18 +73,29 @@ def integrate_stack(
 class _Rows:
     """What changes from step to step, one row (or entry) a flow still in the stack."""
 
-    def __init__(self, tasks: Sequence[Task], method: Tableau, same_targets: bool, max_steps: int) -> None:
+    def __init__(self, tasks: Sequence[Task], method: Tableau | Chebyshev, max_steps: int) -> None:
         self.tasks, self.method, self.max_steps, self.control = tasks, method, max_steps, tasks[0].control
-        self.same_targets, self.saves = same_targets, any(s.times or s.capacity for s in (task.saver for task in tasks))
+        self.saves = any(task.saver.times or task.saver.capacity for task in tasks)
         self.runs: list[Run | None] = [None] * len(tasks)
         self.index = np.arange(len(tasks))  # which task a row is
         self.inside = np.zeros(len(tasks), dtype=int)  # evaluations of a task between its steps, to save states
         self.field, self.y = self._field(), tasks[0].field.xp.stack([task.y for task in tasks])
-        self.stepper = tableau_stepper(self.field, self.method, self.y)
+        self.stepper = self._stepper()
         self.nodes: list[tuple[Array, Array, Array]] = []  # the last three points, where states are saved
 
     def _field(self) -> Field:
-        return stack.stacked([self.tasks[i].field for i in self.index.tolist()], same_targets=self.same_targets)
+        return stack.stacked([self.tasks[i].field for i in self.index.tolist()])
+
+    def _stepper(self) -> TableauStepper | StackedChebyshev:
+        if isinstance(self.method, Chebyshev):
+            return StackedChebyshev(self.field, self.method)
+        return tableau_stepper(self.field, self.method, self.y)
+
+    def settle_stages(self) -> None:
+        """Tell a stabilised method how many stages the next steps may take."""
+        if isinstance(self.stepper, StackedChebyshev):
+            h, fastest = map(to_numpy, (self.control.capped(self.h, self.fastest), self.fastest))
+            self.stepper.settle(h, fastest, self.y)
 
     def _numbers(self, values: Sequence[float]) -> Array:
         return device_array(self.field.xp, np.asarray(values, dtype=float), self.y)
@@ -102,7 +114,7 @@ class _Rows:
         self.history = History(xp, self.t, gradient)
         self.code = xp.where(xp.isfinite(gradient), zero, zero + CODES[Status.DIVERGED])
         self.steps, self.rejected, self.evaluations = zero, zero, zero + 1
-        self.fastest = self.t
+        self.fastest, self.mode = self.t, 0 * y
         self.measure_fastest(iterations=4)
         state = xp.maximum(xp.hypot(*self.norms), self.scale)
         first = xp.where(xp.isfinite(self.stop), self.stop, 1.0 + self.t)
@@ -121,7 +133,8 @@ class _Rows:
         full = (self.code == UNDERWAY) & (self.steps >= self.max_steps)
         self.code = xp.where(full, CODES[Status.MAX_STEPS], self.code)
         active = self.code == UNDERWAY
-        h = xp.minimum(self.h, control.longest_of(self.fastest))
+        h = control.capped(self.h, self.fastest)
+        h = xp.minimum(h, self.stepper.longest) if isinstance(self.stepper, StackedChebyshev) else h
         hits = self.t + h >= self.stop * (1 - 4 * self.eps)
         trial = xp.where(self.t + 2 * h < self.stop, h, (self.stop - self.t) / 2)
         trial = xp.where(hits, self.stop - self.t, trial)
@@ -202,7 +215,8 @@ class _Rows:
     def measure_fastest(self, iterations: int) -> None:
         """`ufm.flow.spectrum.fastest_rate` of every flow."""
         field, xp = self.field, self.field.xp
-        v = self.error
+        damped = isinstance(self.stepper, StackedChebyshev)  # its errors show no fast mode
+        v = self._units(self.error) + self._units(self.mode) if damped else self.error
         held = self.stepper.holds_bias
         free = xp.astype(xp.arange(v.shape[1], device=getattr(v, "device", None)) >= (field.m if held else 0), v.dtype)
         length = stack.norm(field, self.y)
@@ -217,9 +231,15 @@ class _Rows:
             v = (field(self.y + unit[:, None] * v, self.t) - self.slope) / tiny[:, None]
             v = v * free
             rate = xp.where(open_, xp.maximum(rate, stack.norm(field, v)), rate)
-        active = self.code == UNDERWAY
+        self.mode, active = v, self.code == UNDERWAY
         self.fastest = xp.where(active, rate, self.fastest)
         self.evaluations = self.evaluations + iterations * xp.astype(active, xp.int64)
+
+    def _units(self, v: Array) -> Array:
+        """Every row over its norm; 0 where it has none."""
+        xp, size = self.field.xp, stack.norm(self.field, v)
+        known = (size > 0) & xp.isfinite(size)
+        return xp.where(known[:, None], v / xp.where(known, size, 1.0 + 0 * self.t)[:, None], 0 * self.y)
 
     def _save(self, moved: Array) -> None:
         """Save the states of the times passed; each flow by itself, as `ufm.flow.driver` does."""
@@ -245,8 +265,8 @@ class _Rows:
         nodes = [node for i, node in enumerate(nodes) if i == 2 or node.t < nodes[i + 1].t]
         y = between(task.field, task.control, nodes, t)
         if y is None:
-            start, step = nodes[-2], tableau_stepper(task.field, self.method, task.y)
-            part = step(start.t, start.y, start.slope, t - start.t, 0.0)
+            start, step = nodes[-2], stepper(task.field, self.method, task.y)
+            part = step(start.t, start.y, start.slope, t - start.t, float(self.fastest[row]))
             y, self.inside[self.index[row]] = part.y, self.inside[self.index[row]] + part.evaluations
         return y
 
@@ -294,7 +314,7 @@ class _Rows:
         self.nodes = [tuple(xp.take(x, chosen, axis=0) for x in node) for node in self.nodes]
         self.history.take(chosen)
         self.field = self._field()
-        self.stepper = tableau_stepper(self.field, self.method, self.y)
+        self.stepper = self._stepper()
 
     def report(self) -> Progress:
         """For the callback: the mean over flows of what each has behind it, the earliest time, the largest gradient."""

@@ -69,12 +69,12 @@ class Control:
         """`shrunk` of every flow."""
         return h * array_namespace(h).maximum(SAFETY * size**-self._exponent, SHRINK)
 
-    def longest_of(self, fastest: Array) -> Array:
-        """`longest` of every flow."""
+    def capped(self, h: Array, fastest: Array) -> Array:
+        """The step h of every flow, or `longest` where that is less."""
         xp = array_namespace(fastest)
         positive = fastest > 0
         length = self.damps / (MARGIN * xp.where(positive, fastest, 1.0 + 0 * fastest))
-        return xp.where(positive, length, math.inf + 0 * fastest)
+        return xp.where(positive, xp.minimum(h, length), h)
 
 
 def control_of(method: Method, rtol: float, atol: float) -> Control:

@@ -259,8 +259,20 @@ def squared_loss(xp: Namespace, A: Array, q: Array, N: Array | int, bias_rate: A
         "bias_target": lambda PH: _times(A - PH, scaled_q),
         "bias_slope": lambda E: _times(E, q),
         "data_loss": data_loss,
-        "pull": _pull(A, q, N, has_bias),
+        "pull": _later(lambda: _pull(A, q, N, has_bias)),
     }
+
+
+def _later(make: Callable[[], Callable[..., Array]]) -> Callable[..., Array]:
+    """The function that `make` gives, made when it is first called: most fields never ask for it."""
+    made: list[Callable[..., Array]] = []
+
+    def call(*arguments: Array) -> Array:
+        if not made:
+            made.append(make())
+        return made[0](*arguments)
+
+    return call
 
 
 def _times(E: Array, q: Array) -> Array:

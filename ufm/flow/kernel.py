@@ -5,7 +5,7 @@ matrix
     F = [[-lam_W, c E], [c E', -lam_H]],      where B = 0,
     F = [[c W W' - lam_W, (A - b q')/N], [c E', -lam_H]] and dW += W e^(-2lt) D0/N,      where `Law` knows B,
 and db = bias_rate (b* - b). One small flow is bound by the number of calls, and takes it whole; large ones and stacks,
-bound by operations, leave out the blocks that are multiples of one.
+bound by operations, leave out the blocks that are multiples of one. A stack of small flows takes it whole as well.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ufm.flow.field import Field
 
 BLOCK = 2**16  # numbers in a block of rows that stays in the cache: 512 KiB
-WHOLE = 1.2e5  # multiplications by zero that cost no more than the calls they save
+WHOLE, WHOLE_IN_STACK = 1.2e5, 1e4  # multiplications by zero a flow that cost no more than the calls they save
 
 
 class Kernel:
@@ -32,15 +32,15 @@ class Kernel:
         self.law = field.within if isinstance(field.within, Law) else None
         self.rate, self.per_sample = field.bias_rate, 1.0 / N
         self.At, self.q_column = np.ascontiguousarray(np.swapaxes(A, -1, -2)), np.swapaxes(np.atleast_2d(q), -1, -2)
-        self.whole = not lead and (m * m + r * r) * d <= WHOLE
+        self.whole = (m * m + r * r) * d <= (WHOLE_IN_STACK if lead else WHOLE)
         first, kind = (field.m, field.classifier.stop), field.decay.dtype
         self.lam_W, self.lam_H = (field.decay[..., at, None, None] for at in first)
         self.F = np.zeros((*lead, m + r if self.whole else m, m + r), dtype=kind)
         self.decay = field.decay[..., self.bias : self.end] if lead else None  # as wide as the state: for stacks
         self.eye = self.lam_W * np.eye(m)
         if self.whole:
-            self.F[m:, m:] = -self.lam_H * np.eye(r)
-            self.F[:m, :m] = -self.eye
+            self.F[..., m:, m:] = -self.lam_H * np.eye(r)
+            self.F[..., :m, :m] = -self.eye
         together = self.law is not None and (self.whole or bool(lead))  # [W W'; H W'] as one product
         self.products = np.empty((*lead, m + r if together else r, m), dtype=kind)
         self.Et, self.outer = (np.empty((*lead, r, m), dtype=kind) for _ in range(2))
@@ -72,14 +72,14 @@ class Kernel:
             lower = np.multiply(Et, self.per_sample, out=Et)
         upper = lower
         if self.law is not None:
-            gram = self.products[..., :m, :] if self.together else W @ W.T
+            gram = self.products[..., :m, :] if self.together else W @ np.swapaxes(W, -1, -2)
             gram = np.multiply(gram, -self.per_sample, out=self.F[..., :m, :m])
             HW *= self.per_sample
             upper = np.add(HW, lower, out=HW)
             if self.whole:
                 gram -= self.eye
         if self.whole:
-            self.F[:m, m:] = upper.T
+            self.F[..., :m, m:] = np.swapaxes(upper, -1, -2)
             np.matmul(self.F, Z, out=dZ)
         else:
             self._in_parts(lower, upper, Z, dZ)
@@ -117,8 +117,9 @@ class Kernel:
                 (left if isinstance(left, float) else left[:, None, None]) * self.per_sample
             )
         if self.decay is not None:
-            slope = out[..., self.bias : self.end]
-            slope -= np.multiply(y[..., self.bias : self.end], self.decay, out=self.scaled)
+            if not self.whole:
+                slope = out[..., self.bias : self.end]
+                slope -= np.multiply(y[..., self.bias : self.end], self.decay, out=self.scaled)
             if scale is not None:
                 shape = (*y.shape[:-1], m, d)
                 W = y[..., self.bias : self.bias + m * d].reshape(shape)

@@ -16,7 +16,7 @@ from ufm.flow import stack
 from ufm.flow.batch import Task, integrate_stack
 from ufm.flow.driver import Progress, Run
 from ufm.flow.flow import Flow
-from ufm.flow.integrators import Tableau
+from ufm.flow.integrators import Chebyshev, Tableau
 from ufm.flow.plan import Options, Plan, answer, planned, run_alone
 from ufm.flow.start import Seed
 from ufm.flow.state import State
@@ -35,8 +35,10 @@ def simulate_many(
 ) -> list[Flow]:
     """The flow of every problem from its start to its t1; a single start or t1 serves all. Arguments as in `simulate`.
 
-    Flows of Runge-Kutta methods with equal shapes are stacked; others (LSODA, RKC, descents, constraints) run one by
-    one. integrator="auto" counts the cost of a flow in a stack. A start with NaN or inf ends as DIVERGED, where it is.
+    Flows of Runge-Kutta methods, rkc2 among them, with equal shapes are stacked; others (lsoda, exprb43, descents,
+    constraints) run one by one, with the same answer. rkc2 settles its stages at other times in a stack than alone: the
+    two agree to the tolerance, all else to round-off. integrator="auto" counts the cost of a flow in a stack. A start
+    with NaN or inf ends as DIVERGED, where it is.
     """
     options = Options() if options is None else options
     count = len(problems)
@@ -47,7 +49,7 @@ def simulate_many(
     for group in _groups(plans):
         members = [plans[i] for i in group]
         method = members[0].method
-        if isinstance(method, Tableau) and stack.shape_of(members[0].at.field) is not None:
+        if isinstance(method, Tableau | Chebyshev) and stack.shape_of(members[0].at.field) is not None:
             found = _side_by_side(members, method, told.of(len(group)))
         else:
             found = (run_alone(plan, told.of(1)) for plan in members)
@@ -101,10 +103,11 @@ def _groups(plans: Sequence[Plan]) -> Iterator[list[int]]:
             yield group[first : first + most]
 
 
-def _side_by_side(plans: Sequence[Plan], method: Tableau, progress: Callable[[Progress], None] | None) -> Iterable[Run]:
+def _side_by_side(
+    plans: Sequence[Plan], method: Tableau | Chebyshev, progress: Callable[[Progress], None] | None
+) -> Iterable[Run]:
     tasks = [Task(plan.at.field, plan.y, plan.t1, plan.control, plan.rest, plan.saver) for plan in plans]
-    same = all(plan.problem.targets is plans[0].problem.targets for plan in plans)
-    return integrate_stack(tasks, method, same_targets=same, max_steps=plans[0].options.max_steps, progress=progress)
+    return integrate_stack(tasks, method, max_steps=plans[0].options.max_steps, progress=progress)
 
 
 class _Told:

@@ -25,20 +25,20 @@ def shape_of(field: Field) -> tuple[Any, ...] | None:
     return field.shapes, field.m, field.quadratic, kind, place
 
 
-def stacked(fields: Sequence[Field], *, same_targets: bool) -> Field:
-    """One field of flows side by side; they agree in `shape_of`, and in loss and targets unless that is quadratic."""
+def stacked(fields: Sequence[Field]) -> Field:
+    """One field of flows side by side; they agree in `shape_of`, and in loss and targets unless that is quadratic.
+
+    What is equal among them stands there once a flow all the same: no bit of a flow may hang on which others there are.
+    """
     xp, first = fields[0].xp, fields[0]
     decay = xp.stack([field.decay for field in fields])
     place = {"lam_H": _numbers(fields, [field.lam_H for field in fields]), "decay": decay}
     within = _within(fields)
     if not first.quadratic:
         return replace(first, within=within, **place)
-    if same_targets:
-        (A, q), N = first.targets, first.N
-    else:
-        A = xp.stack([field.targets[0] for field in fields])
-        q = xp.stack([field.targets[1] for field in fields])[:, None, :]
-        N = _numbers(fields, [field.N for field in fields])[:, None, None]
+    A = xp.stack([field.targets[0] for field in fields])
+    q = xp.stack([field.targets[1] for field in fields])[:, None, :]
+    N = _numbers(fields, [field.N for field in fields])[:, None, None]
     rate = None if first.bias_rate is None else _numbers(fields, [field.bias_rate for field in fields])[:, None]
     functions: dict[str, Any] = squared_loss(xp, A, q, N, rate)
     return replace(first, N=N, bias_rate=rate, targets=(A, q), within=within, **functions, **place)
