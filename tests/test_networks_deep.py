@@ -11,6 +11,7 @@ pytest.importorskip("sklearn")
 
 import torch
 
+from ufm.cli.train import train
 from ufm.errors import MissingExtraError, ProblemError
 from ufm.metrics.regression import layer_collapse
 from ufm.networks.deep_regression import MEASURES, of_layer
@@ -19,6 +20,7 @@ from ufm.networks.perceptron import Perceptrons, forward
 from ufm.networks.regimen import Regimen
 from ufm.networks.studies import load_studies, run_studies
 from ufm.networks.tables import load_table
+from ufm.record import load
 
 SMALL = Regimen(depth=3, width=7, squared_epochs=3, batch=4)
 
@@ -137,6 +139,12 @@ def test_targets_that_do_not_fit_are_refused() -> None:
             train_deep(table.X, Y, regimen, seeds)
 
 
+def test_divergence_is_said_and_not_recorded() -> None:
+    table = load_table("linnerud")
+    with pytest.raises(ProblemError, match=r"regimen\.lr = 1000.*diverged in epoch"):
+        train_deep(table.X, table.Y, replace(SMALL, optimiser="sgd", lr=1e3, squared_epochs=20), [0])
+
+
 def test_ranked_targets_have_their_rank() -> None:
     table = load_table("digits", 20)
     for rank, dimension in ((2, 10), (5, 5), (1, 3)):
@@ -220,13 +228,21 @@ def test_norms_are_recorded_epoch_by_epoch(tmp_path: Path) -> None:
     assert float(record.problem.lam_W[0]) == study.regimen.weight_decay
 
 
-def test_studies_run_side_by_side_and_errors_come_out_of_them(tmp_path: Path) -> None:
+def test_a_stopped_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     plain, other = _studies(tmp_path, "layers", "looks = 1")
-    ((study, record),) = run_studies([plain], 1)
-    assert study is plain
-    np.testing.assert_array_equal(record["deep_nrc1"].values, plain.run()["deep_nrc1"].values)
+    (tmp_path / plain.record).write_bytes(b"there already")
+    (tmp_path / f"part_{other.record}").write_bytes(b"half of a record")
+    train(str(tmp_path / "layers.toml"), missing=True, processes=1, out=tmp_path, json=False)
+    assert (tmp_path / plain.record).read_bytes() == b"there already"
+    found, expected = load(tmp_path / other.record), other.run()
+    np.testing.assert_array_equal(found["deep_nrc1"].values, expected["deep_nrc1"].values)
+    assert sorted(path.name for path in tmp_path.glob("*.nc")) == sorted([plain.record, other.record])
+
+
+def test_errors_come_out_of_worker_processes(tmp_path: Path) -> None:
+    plain, _ = _studies(tmp_path, "layers", "looks = 1")
     with pytest.raises(ProblemError, match="no classes"):
-        list(run_studies([replace(other, data="linnerud")], 1))
+        list(run_studies([replace(plain, data="linnerud")], 1))
 
 
 @pytest.mark.parametrize(

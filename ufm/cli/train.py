@@ -116,9 +116,12 @@ class _Asked:
         return self.missing and (self.out / record).exists()
 
     def _saved(self, record: Any, name: str) -> str:
-        """Where a record was written; said as soon as it is, unless in the end as JSON."""
+        """Where a record was written; said as soon as it is, unless in the end as JSON.
+
+        It gets its name when it is whole: a stop in between leaves nothing that `--missing` would take for a record.
+        """
         path = self.out / name
-        record.save(path)
+        record.save(path.with_name(f"part_{name}")).replace(path)
         if not self.quiet:
             console().print(f"wrote {path}", markup=False)
         return str(path)

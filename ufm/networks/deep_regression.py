@@ -10,7 +10,6 @@ from ufm.metrics.regression import deep_nrc1, layer_collapse, subspace_cosine
 from ufm.networks.deep_training import train_deep
 from ufm.networks.perceptron import Perceptrons, forward
 from ufm.networks.tables import Table, load_table
-from ufm.problem import Problem, samples
 from ufm.record import Record
 
 if TYPE_CHECKING:
@@ -67,11 +66,9 @@ def layers_record(study: "Study") -> Record:
         "target_variance": ((), np.asarray(np.sum(centred**2) / table.Y.shape[1])),
         "target_singular_values": (("direction",), strengths),
     }
-    decay = study.regimen.weight_decay
-    problem = Problem(samples(table.Y), lam_W=decay, lam_b=decay, lam_H=study.regimen.feature_penalty)
     coords = {"seed": list(study.seeds), "epoch": list(seen), "layer": np.arange(1, measured.shape[2] + 1)}
     told = {"data": table.name, "source": table.source, "regimen": study.regimen.to_dict()}
-    return Record.of("measured", values, problem=problem, coords=coords, provenance=told)
+    return Record.of("measured", values, coords=coords, provenance=told)  # a problem would hold every sample's target
 
 
 def _network(

@@ -45,6 +45,7 @@ def train_deep(
             watched = _watched(epochs, regimen.looks)
             for epoch in _epochs(networks, inputs, targets, regimen, phase, epochs, generators):
                 done += 1
+                _check_finite(networks, regimen, phase, epoch)
                 if phase == "squared" and epoch == regimen.rescale_epoch:
                     rescale(networks, regimen.rescale)
                 if look is not None and epoch in watched:
@@ -119,6 +120,11 @@ def _optimiser(flat: Tensor, slopes: Tensor, regimen: Regimen) -> torch.optim.Op
 def _watched(epochs: int, looks: int) -> set[int]:
     """Epochs after which all samples are looked at; the last is always one."""
     return set(range(1, epochs + 1)) if not looks else {round(x) for x in np.linspace(epochs, 0, looks, endpoint=False)}
+
+
+def _check_finite(networks: Perceptrons, regimen: Regimen, phase: str, epoch: int) -> None:
+    if not bool(torch.isfinite(networks.flat.sum())):
+        raise ProblemError("regimen.lr", regimen.lr, f"training diverged in epoch {epoch} ({phase} loss); lower it.")
 
 
 def _check(X: np.ndarray, Y: np.ndarray, regimen: Regimen, seeds: Sequence[int]) -> None:
