@@ -48,6 +48,22 @@ def test_the_optimum_agrees_with_itself(counts: list[int], lam_b: float) -> None
     assert float(inferred.records[0]["lam_H_effective"]) == pytest.approx(0.001, rel=1e-8)
 
 
+def test_two_weights_are_read_off_features_that_have_them() -> None:
+    counts, mean, centred = [30] * 4, 1e-4, 1e-3
+    metric = ufm.constraints.FeatureMetric.mean_apart(counts, mean / centred)
+    optimum = ufm.solve(
+        ufm.Problem(ufm.classes(encodings.one_hot(4), counts), lam_W=0.02, lam_H=centred, constraint=metric)
+    )
+    state = {"H": np.repeat(optimum.H, counts, axis=1), "labels": np.repeat(range(4), counts), "W": optimum.product}
+    found = predict(**state, lam_W=0.02)
+    measured = found.records[1]
+    assert float(measured["lam_H_mean"]) == pytest.approx(mean, rel=1e-4)
+    assert float(measured["lam_H_centred"]) == pytest.approx(centred, rel=1e-4)
+    assert not found.agrees, "one weight does not describe them"
+    assert "FeatureMetric.mean_apart(counts, 0.1)" in found.notes[-1]
+    assert "mean_apart" not in predict(**at_optimum(counts), lam_W=0.02, lam_b=0.5).notes[-1]
+
+
 @pytest.mark.parametrize("name", ["simplex", "one_vs_rest", "binary"])
 def test_other_codes(name: str) -> None:
     codes = encodings.available()[name](4)

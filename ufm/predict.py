@@ -11,7 +11,7 @@ from ufm.arrays import to_numpy
 from ufm.compare import Comparison, compare
 from ufm.errors import UfmError
 from ufm.measure import measure, one_hot_codes
-from ufm.metrics.weight_balance import direction_balance, effective_lam_H
+from ufm.metrics.weight_balance import direction_balance, effective_lam_H, two_weights
 from ufm.optimum import Optimum, solve
 from ufm.problem import ClassTargets, Problem, classes
 from ufm.record import Record
@@ -37,6 +37,9 @@ _TELLING = (
 )
 
 
+_ISOTROPIC = 1.5  # anisotropy up to which one weight describes the features
+
+
 def predict(
     H: Any,
     labels: Any,
@@ -58,7 +61,8 @@ def predict(
 
     Reported besides the observables: `excess_loss`, measured value over certified minimum - 1, never negative;
     `lam_H_effective` in total and `lam_H_anisotropy`, largest over smallest by direction. `records` holds the optimum
-    and the measurement; the latter has `lam_H_by_direction` and `mean_share`, one number per singular direction of W H.
+    and the measurement; the latter has `lam_H_by_direction` and `mean_share`, one number per singular direction of W H,
+    `lam_H_mean` of the direction nearest the mean and `lam_H_centred` of all others together.
     Raises UfmError where arrays do not fit, or where lam_H is needed and cannot be inferred.
     """
     features, classifier = _host(H), None if W is None else _host(W)
@@ -135,6 +139,7 @@ def _reference(optimum: Optimum, with_W: bool) -> Record:
 def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_W: float) -> dict[str, Any]:
     """Excess loss and weight balance of the measured state."""
     balance = direction_balance(W, H, lam_W)
+    apart = two_weights(balance.lam_H, balance.mean_share, balance.singular_values)
     rank = int(optimum.certificate.rank)  # what theory sets to zero has no weight to compare
     return {
         "excess_loss": excess_loss(float(record["value"]), optimum.lower_bound),
@@ -142,6 +147,8 @@ def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_
         "lam_H_anisotropy": balance.anisotropy(rank),
         "lam_H_by_direction": ("balance_direction", balance.lam_H),
         "mean_share": ("balance_direction", balance.mean_share),
+        "lam_H_mean": apart[0],
+        "lam_H_centred": apart[1],
     }
 
 
@@ -153,7 +160,14 @@ def _anisotropy_note(found: dict[str, Any], rank: int) -> str:
     share = np.where(np.isfinite(by_direction), found["mean_share"][1][:rank], -1.0)
     mean = int(np.argmax(share))
     text = f"effective lam_H by singular direction: {np.nanmin(by_direction):.4g} to {np.nanmax(by_direction):.4g}"
-    return f"{text}; {by_direction[mean]:.4g} in the direction nearest the mean (its share there: {share[mean]:.2f})."
+    text = f"{text}; {by_direction[mean]:.4g} in the direction nearest the mean (its share there: {share[mean]:.2f})."
+    ratio = found["lam_H_mean"] / found["lam_H_centred"]
+    if not found["lam_H_anisotropy"] > _ISOTROPIC or not math.isfinite(ratio):
+        return text
+    return (
+        f"{text} One weight does not describe these features. Two do better: lam_H = {found['lam_H_centred']:.4g} with "
+        f"constraint = FeatureMetric.mean_apart(counts, {ratio:.3g}), that is {found['lam_H_mean']:.4g} on the mean."
+    )
 
 
 def _only(record: Record, names: list[str]) -> Record:

@@ -37,6 +37,8 @@ def two_weights(lam_H: np.ndarray, mean_share: np.ndarray, singular_values: np.n
     """
     known = np.isfinite(lam_H)
     lam, s = lam_H[known], singular_values[: lam_H.size][known]
+    if lam.size < 2:
+        return float("nan"), float("nan")
     mean = int(np.argmax(mean_share[known]))
     root, rest = np.sqrt(np.delete(lam, mean)), np.delete(s, mean)
     return float(lam[mean]), float((rest @ root) / (rest @ (1 / root)))
