@@ -23,12 +23,14 @@ lint: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# Rerun what is committed in numerics/records and figures (networks: some twenty minutes on two cores).
+# Rerun what is committed in numerics/records and figures (networks: half an hour on two cores).
 records: .venv/ready-demo verdicts
 	$(BIN)/ufm sweep class_encoding --out numerics/records
 	$(BIN)/ufm train class_encoding --out numerics/records
 	$(BIN)/ufm train encodings --out numerics/records
 	$(BIN)/ufm train heads --out numerics/records
+	$(BIN)/ufm train decay --out numerics/records
+	$(BIN)/ufm train limits --out numerics/records
 	$(BIN)/ufm solve $(PHASES) --lam-W 1 --over lam_H=5.6e-5:0.16:40 --save numerics/records/phases_p2.nc
 	$(BIN)/ufm solve $(PHASES) --lam-W 1,1 --over lam_H=2.6e-8:4e-3:40 --save numerics/records/phases_p3.nc
 	$(BIN)/ufm solve $(PHASES) --lam-W 1,1,1 --over lam_H=1.7e-11:1.4e-4:40 --save numerics/records/phases_p4.nc
