@@ -160,6 +160,5 @@ THEOREMS = (
             WIDE,
             Assumption("two class sizes, tau between the groups' direction and the majority's", _in_between),
         ),
-        no_proof="An instance of the spectrum's theorem; the spectrum for two class sizes is not yet derived.",
     ),
 )
