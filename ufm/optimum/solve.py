@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, overload
 
 from ufm.errors import ProblemError
+from ufm.losses import RescaledMSE
 from ufm.optimum.constrained.solve import METHODS as CONSTRAINED
 from ufm.optimum.constrained.solve import solve_constrained
 from ufm.optimum.deep.solve import METHODS as DEEP
@@ -79,6 +80,9 @@ def _engine(problem: Problem) -> tuple[tuple[str, ...], Callable[[Problem, str],
         return (SQUARED, solve_squared) if problem.p == 2 else (DEEP, solve_deep)
     if problem.loss == "cross_entropy":
         return (ENTROPY, solve_entropy) if problem.p == 2 else (DEEP_ENTROPY, solve_deep_entropy)
+    if not isinstance(problem.loss, RescaledMSE):
+        fix = "no solver in ufm/optimum knows a lower bound for this loss; simulate follows its gradient flow."
+        raise ProblemError("loss", problem.loss, fix)
     if problem.p == 2:
         return WEIGHTED, solve_weighted
     raise ProblemError("loss", problem.loss, "solve handles this loss for one linear layer; simulate its flow instead.")

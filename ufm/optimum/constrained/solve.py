@@ -30,4 +30,10 @@ def solve_constrained(problem: Problem, method: str) -> Optimum:
     """The optimum under the problem's constraint, with what is known of it; all methods but "auto" are referees."""
     if method not in METHODS:
         raise ProblemError("method", method, f"under a constraint choose one of {', '.join(METHODS)}.")
-    return _SOLVERS[type(problem.constraint)](problem, method)
+    _ = problem.targets.columns  # K x K at least is needed below, and refused in words where it would not fit
+    solver = _SOLVERS.get(type(problem.constraint))
+    if solver is None:
+        name = type(problem.constraint).__name__
+        fix = f"no solver knows this constraint; those it knows are {', '.join(sorted(k.__name__ for k in _SOLVERS))}."
+        raise ProblemError("constraint", name, fix)
+    return solver(problem, method)
