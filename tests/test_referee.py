@@ -4,15 +4,22 @@ import importlib
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import sympy as sp
 
+from ufm import encodings
 from ufm.catalogue import At, AtLeast, AtMost, Equals, Increases, Theorem, catalogue, find
+from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.errors import UfmError
-from ufm.problem import Problem
-from ufm.referee import Verdict, check
+from ufm.problem import Problem, classes, samples
+from ufm.referee import Counterexample, Verdict, check
+from ufm.referee.degenerate import degenerate, gather_degenerate, switches
+from ufm.referee.evidence import optimum_oracle
+from ufm.referee.plain_numbers import plainer_problems
 from ufm.referee.proof import prove_statement
+from ufm.referee.report import quiet
 from ufm.symbols import K, c, lam_b, lam_H, lam_W, n
 from ufm.theorems import class_encoding
 
@@ -183,8 +190,32 @@ def test_the_catalogue_stands(theorem):
     if report.evidence:
         assert all(e.agrees for e in report.evidence) is (expected in (PROVED, VERIFIED))
     assert (report.counterexample is not None) is (expected is REFUTED)
+    if report.counterexample is not None:
+        assert_is_small_and_confirmed(report.counterexample)
+        assert PROVED in [VERDICTS[name] for name in theorem.instead]
+    else:
+        assert not theorem.instead
     assert str(report).startswith(f"{theorem.id}: {expected}")
     assert report.to_dict()["verdict"] == str(expected)
+
+
+def assert_is_small_and_confirmed(found: Counterexample) -> None:
+    """Few classes, few samples, few digits; by a thousand tolerances; and somebody else finds the same."""
+    assert found.in_tolerances >= 1e3
+    assert found.confirmed
+    assert found.independent is not None
+    assert found.independent_by
+    if isinstance(found.problem, Problem):
+        assert found.problem.m <= 4
+        assert found.problem.targets.columns.size <= 16
+        weights = [*map(float, found.problem.lam_W), float(found.problem.lam_H)]
+        if found.motion is None:  # with a start, a weight may have to stay critical
+            assert all(float(f"{weight:.1g}") == weight for weight in weights)
+        else:
+            start = np.concatenate([part.ravel() for part in (*found.motion.W, found.motion.H)])
+            np.testing.assert_allclose(start, np.round(start, 1), atol=1e-12)
+    elif isinstance(found.problem, Arrays):
+        assert sum(array.size for array in found.problem.values.values()) <= 24
 
 
 def stated(**changed) -> Theorem:
@@ -366,3 +397,83 @@ def test_a_file_that_cannot_be_run_is_named(tmp_path):
         (tmp_path / "bad.py").write_text(text)
         with pytest.raises(UfmError, match=says):
             find(str(tmp_path / "bad.py"))
+
+
+def degenerate_points(name, seed=0):
+    return list(degenerate(catalogue()[name], seed))
+
+
+def test_degenerate_points_lie_inside_the_assumptions_and_are_what_they_are_called():
+    """Thresholds exactly, to round-off: tau at a singular value, lam_b at lam_b*; ties in sizes, codes and spectra."""
+    found = degenerate_points("class_encoding:transition")
+    assert all(TRANSITION.applies(problem) for _, problem in found)
+    assert len({problem.fingerprint for _, problem in found}) == len(found)
+    kinds = {kind for kind, _ in found}
+    assert {"lam_b at its critical value", "classes of one sample", "d = m"} <= kinds
+    assert not any("d = m - 1" in kind for kind in kinds)  # the statement wants width K
+    for kind, problem in found:
+        strength = class_encoding.relative_regularisation(problem)
+        if kind == "lam_b at its critical value":
+            assert problem.lam_b == pytest.approx(strength / (1 - strength), rel=1e-14)
+        if kind == "an assumption's end along the weights":
+            assert 0.998 < strength < 1
+    for kind, problem in degenerate_points("dang2023_gof:thm4_1"):
+        if kind == "tau = sigma":
+            gap = np.min(np.abs(np.sqrt(problem.classes.counts) - problem.tau))
+            assert gap <= 1e-14 * problem.tau
+    tied = dict(degenerate_points("zhou2022:product"))
+    assert np.linalg.matrix_rank(tied["targets of less rank"].targets.columns) < tied["targets of less rank"].m
+    spectrum = np.linalg.svd(tied["equal singular values"].targets.columns, compute_uv=False)
+    np.testing.assert_allclose(spectrum, spectrum[0])
+    alike = dict(degenerate_points("class_encoding:bias_invariant"))
+    codes = alike["two classes of one code"].classes.codes
+    np.testing.assert_array_equal(codes[:, 0], codes[:, -1])
+
+
+def test_where_a_formula_switches_is_found_along_the_weights():
+    (difference, *_) = switches(catalogue()["dang2024:thm1"])
+    assert difference.expression.free_symbols
+    kinds = [kind for kind, _ in degenerate_points("dang2024:thm1")]
+    assert "a switch of the formula along the weights" in kinds
+
+
+def test_a_formula_that_is_wrong_at_a_tie_only_falls_there():
+    """Planted: at lam_b = lam_b* exactly the mean direction is said to be there already; no sample meets that value."""
+    at_the_tie = sp.Piecewise((sp.sqrt(n) / 100, sp.Abs(lam_b / class_encoding.lam_b_star - 1) < 1e-12), (s_0, True))
+    claims = (Equals("singular_value_mean", at_the_tie),)
+    away = Domain({**TRANSITION.domain.ranges, "lam_b_ratio": LogReals(0.1, 10.0, small=(2.0,))})
+    wrong = replace(TRANSITION, claims=claims, domain=away, flow_domain=Domain(), no_proof="planted")
+    evidence = {e.witness: e for e in check(wrong, samples=8).evidence}
+    assert evidence["optimum"].agrees
+    assert not evidence["degenerate"].agrees
+    assert check(wrong, samples=8).verdict is REFUTED
+    right = gather_degenerate(TRANSITION, optimum_oracle(), 40, 0, quiet)
+    assert right.agrees
+    assert right.checked >= 15
+
+
+def test_numbers_are_made_plain_from_the_plainest_on():
+    problem = Problem(samples([[1.0, 2.0]]), lam_W=(0.31416, 2.71828), lam_H=0.0123, lam_b=0.777)
+    first, second, third, *_ = plainer_problems(problem)
+    assert (first.lam_W, first.lam_H, first.lam_b) == ((0.3, 3.0), 0.01, 0.8)
+    assert (second.lam_W, second.lam_b) == ((0.3, 3.0), 0.777)
+    assert third.lam_W == (0.31, 2.7)
+
+
+def test_a_counterexample_that_nobody_confirms_refutes_nothing(monkeypatch):
+    module = importlib.import_module("ufm.referee.evidence")
+    monkeypatch.setattr(module, "_others", lambda problem: iter(()))
+    report = check(stated(**PLANTED["sign in the cosine"]), samples=4)
+    assert report.counterexample is not None
+    assert not report.counterexample.confirmed
+    assert report.verdict is INCONCLUSIVE
+    assert "needs an independent computation" in report.headline()
+
+
+def test_unequal_sizes_are_spelled_out():
+    problem = Problem(classes(encodings.one_hot(3), [1, 2, 4]), lam_W=0.1, lam_H=0.1)
+    found = Counterexample(problem, "cosine", "cosine = 0", 0.0, 0.5, 0.5, "cvxpy", 1e9)
+    assert "sizes 1, 2, 4" in found.sentence()
+    assert found.confirmed
+    assert not replace(found, independent=0.2).confirmed
+    assert not replace(found, independent=None).confirmed

@@ -28,6 +28,6 @@ LEMMA = Lemma(
     "exactly where p is the softmax of z.",
     latex=r"\log \sum_j e^{z_j} \ge p'z - \sum_j p_j \log p_j",
     cite="boyd2004",
-    locator="Example 3.25",
+    locator="section 3.3, the conjugate of log-sum-exp",
     attack=attack,
 )

@@ -30,6 +30,6 @@ LEMMA = Lemma(
     "diagonal has none either.",
     latex=r"A \succeq 0,\ A_{jk} \le 0 \Rightarrow (A^{1/2})_{jk} \le 0 \quad (j \ne k)",
     cite="alefeld1982",
-    locator="the theorem on singular M-matrices",
+    locator="section 3, existence of a root that is an M-matrix",
     attack=attack,
 )

@@ -42,6 +42,6 @@ LEMMA = Lemma(
     "values of a product are log-majorised by the products of those of the factors; then Hölder's inequality.)",
     latex=r"\tfrac12 \sum_{l=1}^{p} \lVert F_l \rVert^2 \ge \tfrac p2 \sum_i s_i(F_1 \cdots F_p)^{2/p}",
     cite="horn1991",
-    locator="Theorem 3.3.14",
+    locator="chapter 3, singular values of products",
     attack=attack,
 )

@@ -36,6 +36,6 @@ LEMMA = Lemma(
     "logarithms are majorised, and e^{az} is convex.)",
     latex=r"\sum_{i \le r} x_i^{a} \ge \sum_{i < r} y_i^{a} + (y_r/\sqrt\rho)^{a}",
     cite="horn1991",
-    locator="Theorems 3.3.14 and 3.3.16",
+    locator="chapter 3, singular values of products",
     attack=attack,
 )

@@ -48,6 +48,7 @@ class Theorem:
     flow_domain: the part of it that gradient flows are asked about (small, and away from critical parameters);
     scaling: whose objective the claims speak of, a key of `ufm.problem.scaling`: their weights are that paper's;
     campaign: the numerics campaign that carries its flows and networks, if any; no_proof: why there is none, if so;
+    instead: ids of the statements that hold in its place, where it is refuted;
     along, motion, starts: for statements about flows on their way, the claims, the flow to watch at a point of the
     domain, and conditions on its start; clock: the paper's time over ours; needs: what evidence is missing, if none
     can be had yet.
@@ -77,6 +78,7 @@ class Theorem:
     file: str = ""
     measures: Mapping[str, Callable[[Any], Any]] = field(default_factory=dict)
     confirms: Mapping[str, tuple[str, Callable[[Any], Any]]] = field(default_factory=dict)
+    instead: tuple[str, ...] = ()
     observed: tuple[Observed, ...] = ()
     trained: str = ""
 

@@ -38,6 +38,7 @@ def check(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     train: Annotated[bool, typer.Option(help="Train networks now, where the statement has a campaign.")] = True,
     counterexample: Annotated[bool, typer.Option("--counterexample", help="Print the counterexample alone.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Verify every proof anew, whatever is remembered.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for the figure.")] = Path("results"),
     as_json: JsonFlag = False,
 ) -> None:
@@ -63,11 +64,14 @@ def check(
         _check_claims(stated, tuple(claim), seed, counterexample, as_json)
     if problem is not None or classes is not None:
         raise UfmError("a statement brings its own problems; a problem of yours is judged with --claim TEXT.")
+    from contextlib import nullcontext
+
     from ufm.catalogue import find
+    from ufm.derivation.memory import anew
     from ufm.referee.check import judge
 
     theorems = find(statement)
-    with progress_bars() as progress:
+    with progress_bars() as progress, anew() if fresh else nullcontext():
         reports = [judge(theorem, samples=samples, seed=seed, progress=progress) for theorem in theorems]
         campaigns = [] if counterexample else sorted({t.campaign for t in theorems} - {""})
         met = [_summon(name, train, progress) for name in campaigns]

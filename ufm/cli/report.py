@@ -16,6 +16,7 @@ def report(
     verdicts: Annotated[Path | None, typer.Option(help="Also the verdicts alone, {id: verdict}, as JSON.")] = None,
     samples: Annotated[int, typer.Option(help="Quasi-random points of each domain; its edges come on top.")] = 64,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Verify every proof anew, whatever is remembered.")] = False,
     json: JsonFlag = False,
 ) -> None:
     """Judge statements and write one self-contained HTML page, and the same data as JSON.
@@ -24,7 +25,10 @@ def report(
 
     Example: ufm report massion2026 --out results/report.html
     """
+    from contextlib import nullcontext
+
     from ufm.catalogue import catalogue, find
+    from ufm.derivation.memory import anew
     from ufm.errors import UfmError
     from ufm.referee.check import judge
     from ufm.report import write, write_verdicts
@@ -34,7 +38,7 @@ def report(
     found = [theorem for name in names for theorem in find(name)] if names else list(catalogue().values())
     theorems = list({theorem.id: theorem for theorem in found}.values())
     reports = []
-    with progress_bars() as progress:
+    with progress_bars() as progress, anew() if fresh else nullcontext():
         for done, theorem in enumerate(theorems):
             progress("statements", done, len(theorems))
             reports.append(judge(theorem, samples=samples, seed=seed))

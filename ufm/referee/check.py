@@ -58,7 +58,7 @@ def judge(theorem: Theorem, *, samples: int, seed: int, progress: Progress = qui
         evidence.append(paths)
         if not paths.agrees and paths.checked and counterexample is None:
             counterexample = smallest_path(theorem, seed, samples)
-    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
+    return report_on(theorem, proof, evidence, counterexample)
 
 
 _ASKED = ("optimum", "adversary", "degenerate")  # the lines of inquiry whose questions are problems put to the optimum
@@ -100,7 +100,7 @@ def _judge_arrays(theorem: Theorem, proof: Proof, samples: int, seed: int, progr
     note = f"{samples} quasi-random points and the domain's edges"
     evidence = gather_arrays(theorem, cases, note, seed, progress)
     counterexample = None if all(e.agrees for e in evidence) else smallest_broken(theorem, evidence)
-    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample)
+    return report_on(theorem, proof, evidence, counterexample)
 
 
 def _judge_records(theorem: Theorem, proof: Proof, progress: Progress) -> Report:
@@ -119,9 +119,18 @@ def _flow_problems(theorem: Theorem, seed: int) -> list[Problem]:
     return [theorem.problem(point) for point in theorem.flow_domain.sample(4, seed)]
 
 
+def report_on(
+    theorem: Theorem, proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None
+) -> Report:
+    """The report with the verdict that follows from proof, evidence and counterexample, and what is missing."""
+    unconfirmed = counterexample is not None and not counterexample.confirmed
+    needs = "an independent computation that sides with its counterexample" if unconfirmed else ""
+    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample, needs)
+
+
 def _verdict(proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None) -> Verdict:
     if counterexample is not None:
-        return Verdict.REFUTED
+        return Verdict.REFUTED if counterexample.confirmed else Verdict.INCONCLUSIVE
     if not all(e.agrees for e in evidence) or not (evidence or proof.stands):
         return Verdict.INCONCLUSIVE
     return Verdict.PROVED if proof.stands else Verdict.VERIFIED

@@ -27,11 +27,14 @@ def judge_here(problem: Problem, texts: tuple[str, ...], *, seed: int = 0, progr
     if problem.targets.columns.size <= _FLOW_SIZE and _answers(theorem, flow, problem):
         evidence.append(gather(theorem, [problem], flow, "flow", "this problem, from a random start", progress))
     found = None if evidence[0].agrees else smallest_counterexample(theorem, evidence[0], oracle)
-    if found is not None:
-        verdict = Verdict.REFUTED
+    if found is not None and found.confirmed:
+        verdict, needs = Verdict.REFUTED, ""
+    elif found is not None:
+        verdict, needs = Verdict.INCONCLUSIVE, "an independent computation that sides with its counterexample"
     else:
-        verdict = Verdict.VERIFIED if all(e.agrees for e in evidence) else Verdict.INCONCLUSIVE
-    return Report(theorem, verdict, Proof(None, f"no proof: {theorem.no_proof}"), tuple(evidence), found)
+        verdict, needs = Verdict.VERIFIED if all(e.agrees for e in evidence) else Verdict.INCONCLUSIVE, ""
+    proof = Proof(None, f"no proof: {theorem.no_proof}")
+    return Report(theorem, verdict, proof, tuple(evidence), found, needs)
 
 
 def conjecture(problem: Problem, claims: tuple[Equals, ...]) -> Theorem:

@@ -1,17 +1,18 @@
 """The evidence for one statement, witness by witness: certified optima over the domain, and flows."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from ufm.catalogue import Claim, Theorem
 from ufm.catalogue.claims import Oracle, Violation
-from ufm.errors import ProblemError, UfmError, UncertifiedError
+from ufm.errors import UfmError, UncertifiedError
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.problem import Problem
 from ufm.record import Record
 from ufm.referee.descent import descend
+from ufm.referee.plain_numbers import first_broken, plainer_problems
 from ufm.referee.report import Counterexample, Evidence, Progress
 
 _FAR = 1e3  # a counterexample misses by at least this many tolerances
@@ -68,16 +69,30 @@ def gather(
 
 
 def smallest_counterexample(theorem: Theorem, worst: Evidence, oracle: Oracle) -> Counterexample | None:
-    """The first of the domain's small points that breaks a claim by far; else the worst one found."""
+    """The first of the domain's small points that breaks a claim by far, else the worst one found, in plain numbers."""
     undefined: Counterexample | None = None
     for point in theorem.domain.small():
         problem = theorem.problem(point)
         if theorem.applies(problem) and (found := _broken(theorem, problem, oracle)) is not None:
             if math.isfinite(found.found):
-                return found
+                return _in_plain_numbers(theorem, found, oracle)
             undefined = undefined or found  # an observable that does not exist there is the poorer counterexample
     elsewhere = _broken(theorem, worst.problem, oracle) if isinstance(worst.problem, Problem) else None
-    return undefined or elsewhere if elsewhere is None or not math.isfinite(elsewhere.found) else elsewhere
+    if elsewhere is None or not math.isfinite(elsewhere.found):
+        return undefined or elsewhere
+    return _in_plain_numbers(theorem, elsewhere, oracle)
+
+
+def _in_plain_numbers(theorem: Theorem, found: Counterexample, oracle: Oracle) -> Counterexample:
+    """The same with weights of few digits, where it still breaks a claim and somebody else still confirms it."""
+    if not isinstance(found.problem, Problem):
+        return found
+
+    def judge(problem: Problem) -> Counterexample | None:
+        broken = _broken(theorem, problem, oracle) if theorem.applies(problem) else None
+        return broken if broken is not None and broken.confirmed and math.isfinite(broken.found) else None
+
+    return first_broken(plainer_problems(found.problem), judge) or found
 
 
 def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexample | None:
@@ -104,23 +119,23 @@ def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexampl
 
 def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | None, str]:
     """What another solver has for this entry of the observable; None where there is none for this problem."""
+    for by, ask in _others(problem):
+        try:
+            record = ask()
+        except (UfmError, ImportError):  # not its kind of problem, or not installed: the next one
+            continue
+        if claim.observable in record:
+            return float(claim.seen(record, problem)[entry]), by
+    return None, ""
+
+
+def _others(problem: Problem) -> Iterator[tuple[str, Callable[[], Record]]]:
+    """Who else can find the optimum of this problem: somebody's solver, another method, the flow, descents."""
     if problem.targets.columns.size <= _CONFIRM_SIZE:
-        try:
-            record, by = solve(problem, method="cvxpy").record(), "cvxpy"
-        except ImportError:
-            record, by = simulate(problem, start=0).record(), "the gradient flow"
-        except ProblemError:  # not convex: cvxpy has nothing to say
-            try:
-                record, by = descend(problem), "the best of descents from random starts"
-            except UfmError:  # nor have descents: the certificate stands alone
-                return None, ""
-    elif solve(problem).method == "newton":  # that is what found the optimum itself
-        record, by = simulate(problem, start=0).record(), "the gradient flow"
-    else:
-        try:
-            record, by = solve(problem, method="newton").record(), "Newton's method on the bias"
-        except ProblemError:  # no such method here, and a problem of this size has no other quick referee
-            return None, ""
-    if claim.observable not in record:
-        return None, ""
-    return float(claim.seen(record, problem)[entry]), by
+        yield "cvxpy", lambda: solve(problem, method="cvxpy").record()
+    elif problem.loss == "mse" and solve(problem).method != "newton":  # that would be what found the optimum itself
+        yield "Newton's method on the bias", lambda: solve(problem, method="newton").record()
+    if problem.p == 2:  # with depth a flow may end in another minimum
+        yield "the gradient flow", lambda: simulate(problem, start=0, throw=True).record()
+    if problem.targets.columns.size <= _CONFIRM_SIZE:
+        yield "the best of descents from random starts", lambda: descend(problem)

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ufm.catalogue import Motion, PathClaim, Theorem
+from ufm.catalogue import Falls, Motion, PathClaim, Theorem
 from ufm.catalogue.claims import Violation
 from ufm.catalogue.motion import PathOracle
 from ufm.errors import UfmError
@@ -16,6 +16,7 @@ from ufm.metrics.course import course
 from ufm.metrics.state import labelled
 from ufm.problem.targets import ClassTargets
 from ufm.record import Record
+from ufm.referee.plain_numbers import first_broken, plainer_motions
 from ufm.referee.report import Counterexample, Evidence, Progress
 
 _FAR = 1e3  # a counterexample misses by at least this many tolerances
@@ -91,21 +92,31 @@ def smallest_path(theorem: Theorem, seed: int, samples: int) -> Counterexample |
     simple = (point for _, point in zip(range(_SMALL), small, strict=False))
     for points in (simple, theorem.domain.sample(min(samples, _POINTS), seed)):
         for motion in _motions(theorem, points):
-            for printed, claim in zip(theorem.along, theorem.along_in_ours, strict=True):
-                found = _broken(motion, printed, claim, oracle)
-                if found is not None:
-                    return found
+            if (found := _broken(theorem, motion, oracle)) is not None:
+                return first_broken(plainer_motions(motion), lambda plain: _confirmed(theorem, plain, oracle)) or found
     return None
 
 
-def _broken(motion: Motion, printed: PathClaim, claim: PathClaim, oracle: PathOracle) -> Counterexample | None:
-    try:
-        violation = claim.violation(motion, oracle)
-    except UfmError:  # a witness without an answer is no counterexample
-        return None
-    if violation.ratio < _FAR:
-        return None
-    again = claim.compared(motion, path_oracle(_INDEPENDENT)(motion))[0][violation.entry]
+def _confirmed(theorem: Theorem, motion: Motion, oracle: PathOracle) -> Counterexample | None:
+    """The counterexample at a flow of which the statement speaks, where another integrator finds it too."""
+    found = _broken(theorem, motion, oracle) if theorem.watches(motion) else None
+    return found if found is not None and found.confirmed else None
+
+
+def _broken(theorem: Theorem, motion: Motion, oracle: PathOracle) -> Counterexample | None:
+    for printed, claim in zip(theorem.along, theorem.along_in_ours, strict=True):
+        try:
+            violation = claim.violation(motion, oracle)
+        except UfmError:  # a witness without an answer is no counterexample
+            continue
+        if violation.ratio >= _FAR:
+            return _counterexample(motion, printed, claim, violation)
+    return None
+
+
+def _counterexample(motion: Motion, printed: PathClaim, claim: PathClaim, violation: Violation) -> Counterexample:
+    other = path_oracle(_INDEPENDENT)
+    again = claim.compared(motion, other(motion))[0][violation.entry]
     return Counterexample(
         motion.problem,
         claim.observable,
@@ -117,4 +128,6 @@ def _broken(motion: Motion, printed: PathClaim, claim: PathClaim, oracle: PathOr
         violation.ratio,
         "the flow",
         motion,
+        seconded=claim.violation(motion, other).ratio >= _FAR,
+        in_turn=isinstance(claim, Falls),
     )

@@ -1,5 +1,6 @@
 """What the referee says: a verdict, and the evidence it rests on."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -11,11 +12,12 @@ from ufm.catalogue.claims import Violation
 from ufm.catalogue.motion import Motion
 from ufm.catalogue.runs import Networks
 from ufm.errors import UfmError
-from ufm.problem import Problem, SampleTargets
+from ufm.problem import ClassTargets, Problem, SampleTargets
 
 if TYPE_CHECKING:
     from ufm.derivation.derivation import Derivation
 
+_NEARER = 0.1
 _SHOWN = 24  # targets of at most so many entries are written out
 
 Progress = Callable[[str, int, int], None]  # (what, done, total)
@@ -88,7 +90,9 @@ class Counterexample:
     """A problem that breaks a claim: what was claimed, what the optimum has, and what somebody else's solver has.
 
     found_by: the point that has what was found, where it is not the certified global optimum; motion: the start and the
-    times of the flow that breaks the claim, where it speaks of flows.
+    times of the flow that breaks the claim, where it speaks of flows; seconded: whether somebody else finds it broken
+    too, where that is not for one number to say; in_turn: whether `claimed` and `found` are two values of a course, one
+    after the other.
     """
 
     problem: Problem | Arrays | Networks
@@ -101,19 +105,43 @@ class Counterexample:
     in_tolerances: float
     found_by: str = ""
     motion: Motion | None = None
+    seconded: bool = False
+    in_turn: bool = False
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether an independent computation sides with what was found, ten times nearer to it than to the claim."""
+        if self.seconded:
+            return True
+        if self.independent is None:
+            return False
+        if math.isnan(self.found) or math.isnan(self.independent):  # what does not exist must not exist for either
+            return math.isnan(self.found) and math.isnan(self.independent)
+        return abs(self.independent - self.found) <= _NEARER * abs(self.found - self.claimed)
+
+    def given(self) -> str:
+        """What the problem's own words leave out: small targets, sizes, the start; empty where that is nothing."""
+        targets, parts = getattr(self.problem, "targets", None), []
+        if isinstance(targets, SampleTargets) and targets.Y.size <= _SHOWN:
+            parts.append(f"Y = {targets.to_dict()['samples']}")
+        if isinstance(targets, ClassTargets) and not targets.balanced and targets.K <= _SHOWN:
+            parts.append(f"sizes {', '.join(map(str, targets.counts))}")
+        if self.motion is not None:
+            parts.append(f"from the start {_start(self.motion)}")
+        return ", ".join(parts)
 
     def sentence(self) -> str:
         """The counterexample in one sentence."""
-        targets = getattr(self.problem, "targets", None)
-        given = ""
-        if isinstance(targets, SampleTargets) and targets.Y.size <= _SHOWN:
-            given = f", Y = {targets.to_dict()['samples']},"
-        if self.motion is not None:
-            given += f", from the start {_start(self.motion)},"
+        given = f", {self.given()}," if self.given() else ""
         check = "" if self.independent is None else f" ({self.independent_by} finds {self.independent:.6g})"
+        found_by = self.found_by or "the certified global optimum"
+        if self.in_turn:
+            course = "stays at" if self.found == self.claimed else f"goes from {self.claimed:.6g} to"
+            fails = f"{found_by} {course} {self.found:.6g}{check}"
+            return f"For {self.problem!r}{given} the claim {self.claim} fails: {fails}."
         return (
             f"For {self.problem!r}{given} the claim {self.claim} gives {self.claimed:.6g}, but "
-            f"{self.found_by or 'the certified global optimum'} has {self.found:.6g}{check}."
+            f"{found_by} has {self.found:.6g}{check}."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -127,6 +155,9 @@ class Counterexample:
             "independent": self.independent,
             "independent_by": self.independent_by,
             "in_tolerances": self.in_tolerances,
+            "confirmed": self.confirmed,
+            "given": self.given(),
+            "in_turn": self.in_turn,
             "found_by": self.found_by,
             "motion": None if self.motion is None else self.motion.to_dict(),
         }

@@ -63,11 +63,13 @@ def describe(report: Report, *, samples: int, seed: int) -> dict[str, Any]:
         },
         "lemmas": [] if derivation is None else [_lemma(lemma) for lemma in derivation.lemmas],
         "evidence": [_evidence(evidence) for evidence in report.evidence],
+        "instead": list(theorem.instead),
         "counterexample": None,
         "command": f"ufm check {theorem.id} --samples {samples} --seed {seed}",
     }
     if report.counterexample is not None:
         entry["counterexample"] = _counterexample(report.counterexample, f"{entry['command']} --counterexample")
+        entry["counterexample"]["why"] = theorem.no_proof
     return plain(entry)
 
 

@@ -26,6 +26,7 @@ def page(data: dict[str, Any]) -> str:
     """The whole page from the data of `ufm.report.write.collect`."""
     entries = data["entries"]
     tally = Counter(entry["verdict"] for entry in entries)
+    anchors = {entry["id"]: entry["anchor"] for entry in entries}
     return Template(_asset("page.html")).substitute(
         style=_asset("style.css"),
         script=_asset("script.js"),
@@ -34,7 +35,7 @@ def page(data: dict[str, Any]) -> str:
         options="".join(f'<option value="{v}">{v}</option>' for v in Verdict if tally[str(v)]),
         how=_how(data),
         rows="".join(_row(entry) for entry in entries),
-        entries="".join(_entry(entry) for entry in entries),
+        entries="".join(_entry(entry, anchors) for entry in entries),
         references="".join(_reference(key, found) for key, found in data["references"].items()),
         version=escape(data["version"]),
     )
@@ -83,7 +84,7 @@ def _who(citation: dict[str, str]) -> str:
     return f"{', '.join(names)} ({citation['year']})"
 
 
-def _entry(entry: dict[str, Any]) -> str:
+def _entry(entry: dict[str, Any], anchors: dict[str, str]) -> str:
     return (
         f'<article id="{entry["anchor"]}" class="{entry["verdict"]}">'
         f'<header><h2>{inline(entry["title"])} <a class="here" href="#{entry["anchor"]}" '
@@ -91,7 +92,7 @@ def _entry(entry: dict[str, Any]) -> str:
         f"<p>{_pill(entry['verdict'])} {escape(entry['meaning'])}</p>"
         f'<p class="small"><code>{escape(entry["id"])}</code> · {entry["kind"]} · {_cited(entry["citation"])}</p>'
         f"</header>"
-        f"{_contradiction(entry)}"
+        f"{_contradiction(entry, anchors)}"
         f'<p class="statement">{inline(entry["statement"])}</p>'
         f"{_assumptions(entry)}{_claims(entry)}{_proof(entry)}{_lemmas(entry)}{_evidence(entry)}{_figures(entry)}"
         f'<p class="small">Judge it again: <code>{escape(entry["command"])}</code></p>'
@@ -103,27 +104,56 @@ def _cited(citation: dict[str, str]) -> str:
     return f'<a href="#ref-{escape(citation["key"])}">{escape(_who(citation))}</a>, {inline(citation["locator"])}'
 
 
-def _contradiction(entry: dict[str, Any]) -> str:
-    """The counterexample, first and plainly, with what was assumed of the paper's text."""
+def _contradiction(entry: dict[str, Any], anchors: dict[str, str]) -> str:
+    """The counterexample, first and plainly: why, what was assumed of the paper's text, and what holds instead."""
     found = entry["counterexample"]
     if found is None:
         return f'<p class="basis">{escape(entry["citation"]["basis_in_words"])}</p>'
     observables = {claim["text"]: claim["observable"] for claim in entry["claims"]}
     short = len(found["claim"]) <= 60
     named = f"the claim <code>{escape(found['claim'])}</code>" if short else _named(found["claim"], observables)
-    rows = [("claimed", found["claimed"]), (found["found_by"] or "certified optimum", found["found"])]
+    before = "earlier on the flow" if found["in_turn"] else "claimed"
+    rows = [(before, found["claimed"]), (found["found_by"] or "certified optimum", found["found"])]
     if found["independent"] is not None:
         rows.append((f"{found['independent_by']}, independently", found["independent"]))
     numbers = "".join(f"<div><dt>{escape(name)}</dt><dd>{_number(value, 8)}</dd></div>" for name, value in rows)
     return (
         '<section class="counterexample"><h3>Counterexample</h3>'
-        f"<p>{named[:1].upper() + named[1:]} fails for "
-        f'<code class="problem">{escape(found["problem_in_words"])}</code>, '
+        f"{_against(entry)}<p>{named[:1].upper() + named[1:]} fails for "
+        f'<code class="problem">{escape(found["problem_in_words"])}</code>, {_given(found)}'
         f"by {_number(found['in_tolerances'], 2)} tolerances.</p>"
         f'<dl class="numbers">{numbers}</dl>'
+        f"{_why(found)}{_instead(entry, anchors)}"
         f"<p>Rerun it: <code>{escape(found['command'])}</code></p>"
         f"<p>What was assumed of the source: {escape(entry['citation']['basis_in_words'])}</p></section>"
     )
+
+
+def _against(entry: dict[str, Any]) -> str:
+    """Whom the verdict contradicts, where the statement is somebody else's."""
+    citation = entry["citation"]
+    return "" if citation["basis"] == "own" else f"<p>The verdict contradicts {_cited(citation)}, as given here.</p>"
+
+
+def _given(found: dict[str, Any]) -> str:
+    return f'<code class="problem">{escape(found["given"])}</code>, ' if found["given"] else ""
+
+
+def _why(found: dict[str, Any]) -> str:
+    """The reason in one sentence, where the statement's author gave one."""
+    reason = found["why"].removeprefix("It is refuted: ")
+    return f"<p>Why: {inline(reason[:1].lower() + reason[1:])}</p>" if reason else ""
+
+
+def _instead(entry: dict[str, Any], anchors: dict[str, str]) -> str:
+    """Links to what holds instead, plain names where the page does not have it."""
+    names = [
+        f'<a href="#{anchors[name]}"><code>{escape(name)}</code></a>'
+        if name in anchors
+        else f"<code>{escape(name)}</code>"
+        for name in entry["instead"]
+    ]
+    return f"<p>What holds instead: {', '.join(names)}.</p>" if names else ""
 
 
 def _number(value: Any, digits: int) -> str:

@@ -112,6 +112,7 @@ THEOREMS = (
         title="An outside feature with NC5 has the score 0, with centred features",
         statement=_SCORE + r"is 0 at an $o$ with $\langle\mu_c,o\rangle=0$ for all collapsed class means. (Read with "
         r"$\tilde h=h-\mu_G$, as PCA transforms of common libraries have it.)",
+        instead=("ammar2023:nc5_score",),
         citation=Citation("ammar2023", "NC5 and the NECO score"),
         kind="structural",
         claims=(Equals("neco", 0),),

@@ -158,6 +158,7 @@ THEOREMS = (
         + r" and $[\cdot]_j$ keeps the first $j$ columns and zeroes the rest. (Read as printed: $A^{1/2}$ is the "
         r"symmetric root, a matrix in the coordinates of the targets, without its imaginary part where "
         r"$c>\lambda_{min}$.)",
+        instead=("andriopoulos2024:thm4_1_corrected",),
         citation=Citation("andriopoulos2024", _CITED),
         kind="tight",
         claims=(
@@ -281,6 +282,7 @@ THEOREMS = (
         statement=_OBJECTIVE + r"the minimum value is $\frac12\sum(\eta-\sigma)^2+\sqrt{M\lambda_W\lambda_H}\sum\eta$, "
         r"$\eta=(\sigma-\sqrt{M\lambda_W\lambda_H})_+$. (Read as the value of the objective above; it is that of $M$ "
         r"times the objective.)",
+        instead=("andriopoulos2024:lemma_d1_value_corrected",),
         citation=Citation("andriopoulos2024", "Lemma D.1"),
         kind="tight",
         claims=(Equals("value", _d1_value),),

@@ -97,6 +97,7 @@ THEOREMS = (
         statement=_SETTING
         + r"$s_0\sim N/(2\rho t)$. (Our first version, stated without the condition $\lambda_W=\lambda_H$ under which "
         r"it holds.)",
+        instead=("critical_slowing:general",),
         citation=Citation("ufm", "theory of the flow, critical slowing down, first version", "own"),
         kind="limiting",
         claims=(),

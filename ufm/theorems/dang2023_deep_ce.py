@@ -122,6 +122,7 @@ THEOREMS = (
         title="Cross-entropy: every global minimiser is deep neural collapse",
         statement=_OBJECTIVE + r"all global minimisers satisfy deep neural collapse, a simplex ETF in $W_M\cdots W_1$ "
         r"and in $H$. (Judged where the best such point lies below zero, which it must to be a minimiser.)",
+        instead=("dang2023_deep_ce:two_classes", "garrod2024:thm1"),
         citation=Citation("dang2023", "Theorem A.1", "memory"),
         kind="structural",
         claims=(Unbeaten(COLLAPSE, (BLOCKS, ZERO), ask=False),),

@@ -212,6 +212,7 @@ THEOREMS = (
         title="Unequal classes: each on the largest root, even where zero is better",
         statement=_OBJECTIVE + _ROOT + r", or 0 where there is none, " + _SPECTRUM + r" (Equal $\lambda_{W_j}$; the "
         r"code leaves the first matrix up to a factor, which is 1.)",
+        instead=("dang2023_deep_mse:released_code_corrected",),
         citation=Citation("dang2023", "released code, the expected spectrum of imbalanced deep linear runs", "code"),
         kind="tight",
         claims=(Unbeaten(PREDICTED, (ZERO,)), *_claims(x_printed, _PRINTED)),

@@ -156,6 +156,7 @@ THEOREMS = (
         "tight",
         Equals("grid_value", least, _LETTERS),
         basis="code",
+        instead=("haframe2023:most_negative",),
         locator="released code, solve_HAF.py",
         measures={"grid_value": _grid_search},
         confirms={"grid_value": ("the search by principal minors to 30 digits", _grid_by_minors)},

@@ -190,6 +190,7 @@ THEOREMS = (
         r"weights stay as they are. Two groups of sizes, $N\ge2/\lambda_Z^2$. An ETF has means that are not zero; "
         r"all that "
         r"is asked is $\|\bar h_k\|^2\ge10^{-3}\sqrt{\lambda_W/\lambda_H}$.)",
+        instead=("hong2023:many_samples_null", "hong2023:many_samples_rescaled"),
         citation=Citation("hong2023", "the section on large samples"),
         kind="limiting",
         claims=(

@@ -100,6 +100,7 @@ THEOREMS = (
         title="The least-squares classifier from the total covariance",
         statement=_CLASSIFIER + r"(Read with $\Sigma_T=\frac1N\sum(h-\mu_G)(h-\mu_G)'$, a covariance, and with the "
         "transpose that the shapes need.)",
+        instead=("liu2023:least_squares_corrected",),
         citation=Citation("liu2023", "the least-squares classifier"),
         kind="structural",
         claims=(Equals("excess_loss", 0),),

@@ -93,6 +93,7 @@ THEOREMS = (
         name="nc1_zero",
         title="The metric NC1 vanishes only where the features of each class coincide",
         statement=_NC1 + r"measures variability collapse, $\Sigma_W\to0$. (Read as: where it is 0, $\Sigma_W=0$.)",
+        instead=("papyan2020:nc1_zero_corrected",),
         citation=Citation("papyan2020", "NC1 and its metric"),
         kind="structural",
         claims=(Equals("within_share", 0),),

@@ -197,6 +197,7 @@ THEOREMS = (
         "Signal and alignment bound the part of the features outside the targets' rows",
         r"$\sqrt{\epsilon_1}+\sqrt{\epsilon_2}$.",
         sp.sqrt(e1) + sp.sqrt(e2),
+        instead=("rangamani2026:prop1_corrected", "rangamani2026:prop1_scalar"),
         confirms={"outside_targets": ("SymPy in rational numbers", _exact_outside)},
         no_proof="It is refuted: CKA weighs directions by the squares of their variances, so that a direction with a "
         "small share x of the variance costs it x^2 only.",

@@ -129,6 +129,7 @@ THEOREMS = (
         statement=rf"Two layers, no regularisation, aligned start: every mode follows {_CURVE}. (The formula as it is "
         r"often quoted, without the paper's condition that both layers start with equal strength; what holds instead "
         r"is trajectories:unbalanced_mode.)",
+        instead=("trajectories:unbalanced_mode",),
         citation=Citation("saxe2014", "equation of the two-layer modes, without its condition on the start", "memory"),
         kind="tight",
         claims=(),

@@ -314,6 +314,7 @@ THEOREMS = (
         Rises("trace_between", _free_of_decay, strict=True),
         domain=_DEGENERATE,
         no_proof="It is refuted: class means that coincide at the start coincide for ever.",
+        instead=("tirer2023:thm3_1_between_corrected",),
     ),
     _statement(
         "thm3_1_between_corrected",
@@ -401,6 +402,7 @@ THEOREMS = (
         Equals("other_largest", 2 * _lH * (1 - _c) / _beta, _WEIGHTS),
         Equals("other_second", sp.Integer(0), _WEIGHTS),
         no_proof="It is refuted: both numbers are the first terms of series in 1/beta, and one needs n >= 2.",
+        instead=("tirer2023:thm4_2_corrected",),
     ),
     _of_response(
         "thm4_2_corrected",

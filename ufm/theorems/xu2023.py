@@ -122,6 +122,7 @@ THEOREMS = (
         title="The index is the loss of a linear probe, for classes of any sizes",
         statement=_LOSS + r"=\frac{K-1}K\,\mathrm{VCI}$ for one-hot $Y$. (Read without a condition on the class sizes, "
         "the means of which may be any.)",
+        instead=("xu2023:probe_balanced", "xu2023:probe_weighted"),
         citation=Citation("xu2023", "relation to the linear-probe loss", "memory"),
         kind="tight",
         claims=(Equals("probe_loss", (K - 1) / K * vci, _LETTERS),),

@@ -72,7 +72,7 @@ _ETF = Theorem(
     + r"every global minimiser has $h_{ki}=\sqrt{\lambda_W/(\lambda_Hn)}\,w_k$, $\sum_kw_k=0$, and "
     r"$WW'$ is a scaled simplex ETF. (The scale is ours: the logit margin is $\alpha=\log(1/(c\sqrt n)-(K-1))$ if "
     r"$cK\sqrt n<1$ with $c=\sqrt{\lambda_W\lambda_H}$, else 0.)",
-    citation=Citation("zhu2021", "Theorem 3.1", "memory"),
+    citation=Citation("zhu2021", "the theorem on global minimisers", "memory"),
     kind="tight",
     claims=(
         Equals("classifier_gram", _w),
@@ -105,7 +105,7 @@ THEOREMS = (
         + r"for $d>K$ every critical point that is not a global minimiser is a strict saddle. What is "
         r"asked of the flows: from random starts they end at the global value "
         r"$\log(1+(K-1)e^{-\alpha})+c\sqrt n(K-1)\alpha$.",
-        citation=Citation("zhu2021", "Theorem 3.2", "memory"),
+        citation=Citation("zhu2021", "the theorem on strict saddles", "memory"),
         kind="structural",
         claims=(Equals("value", sp.log(1 + (K - 1) * sp.exp(-alpha)) + c * sp.sqrt(n) * (K - 1) * alpha),),
         domain=Domain({**_DOMAIN.ranges, "spare": Values((2, 4))}),
