@@ -232,6 +232,18 @@ def test_flows_of_any_shapes_and_methods_come_back_in_order() -> None:
         np.testing.assert_allclose(numbers(flow), numbers(alone), atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("integrator", "path"), [("exprb43", "gradient"), ("lsoda", "gradient"), ("adam", "gradient"), ("auto", "central")]
+)
+def test_what_does_not_stack_runs_one_by_one(integrator: str, path: Any) -> None:
+    """A grid of them is the flows themselves, to the last bit."""
+    options = {"t1": 3.0, "rtol": 1e-5, "integrator": integrator, "path": path, "mode": "full"}
+    options |= {"lr": 0.01} if integrator == "adam" else {}
+    flows = simulate(PROBLEM, 3, over={"lam_b": [0.1, 1.0]}, **options)
+    for flow, lam_b in zip(flows, [0.1, 1.0], strict=True):
+        assert equal(flow, simulate(PROBLEM.replace(lam_b=lam_b), 3, **options))
+
+
 def test_a_grid_reads_like_that_of_solve(tmp_path: Path) -> None:
     grid = {"start": [3, 8], "lam_b": [0.05, 0.5, np.inf]}
     flows = ufm.simulate(PROBLEM, over=grid, save=[1.0, 10.0])

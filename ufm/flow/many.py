@@ -96,7 +96,7 @@ def _groups(plans: Sequence[Plan]) -> Iterator[list[int]]:
     for i, plan in enumerate(plans):
         field = plan.at.field
         same = None if field.quadratic else (id(plan.problem.targets), plan.problem.loss)
-        found.setdefault((stack.shape_of(field), plan.method, plan.at.mode, same), []).append(i)
+        found.setdefault((stack.shape_of(field), plan.method.name, plan.at.mode, same), []).append(i)
     for group in found.values():
         most = max(1, NUMBERS // plans[group[0]].at.field.size)
         for first in range(0, len(group), most):

@@ -17,7 +17,8 @@ ArrayNorms = tuple[Array, Array]
 
 def shape_of(field: Field) -> tuple[Any, ...] | None:
     """What fields must share to be stacked; None where a field cannot be."""
-    if field.held is not None or field.cone is not None or field.drive is not None:
+    alone = not isinstance(field, Field)  # the central path's stands for one, and stacks with none
+    if alone or field.held is not None or field.cone is not None or field.drive is not None:
         return None
     place = (str(field.decay.dtype), str(getattr(field.decay, "device", None)))
     within = field.within
