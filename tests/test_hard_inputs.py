@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ufm import encodings
-from ufm.constraints import FixedClassifier, HardMargin, Near, NonNegative, NormBudget
+from ufm.constraints import FeatureMetric, FixedClassifier, HardMargin, Near, NonNegative, NormBudget
 from ufm.errors import UfmError
 from ufm.losses import rescaled_mse
 from ufm.optimum import Optimum, OptimumStatus, solve
@@ -29,6 +29,11 @@ MODELS: dict[str, tuple[Any, int, Make]] = {  # loss, linear layers, constraint 
     "squared, fixed": ("mse", 1, lambda K, N: FixedClassifier(np.eye(K) - 1 / K)),
     "cross-entropy, fixed": ("cross_entropy", 1, lambda K, N: FixedClassifier(np.eye(K) - 1 / K)),
     "squared, near": ("mse", 1, lambda K, N: Near(np.ones((K, N)), 0.5)),
+    "squared, in a metric": (
+        "mse",
+        1,
+        lambda K, N: FeatureMetric(1 / (1 + np.abs(np.subtract.outer(range(K), range(K))))),
+    ),
     "margins": ("cross_entropy", 1, lambda K, N: HardMargin()),
     "budgets": ("cross_entropy", 1, lambda K, N: NormBudget(1, 2)),
 }
@@ -134,7 +139,7 @@ def test_zero_weights_are_told_apart(lam_W, lam_H):
     assert examine(stated("margins", [5, 3, 2], lam_W, lam_H, math.inf)).status is wanted
 
 
-@pytest.mark.parametrize("make", [encodings.one_hot, encodings.one_vs_rest])
+@pytest.mark.parametrize("make", [encodings.one_hot, encodings.one_vs_rest, encodings.simplex])
 @pytest.mark.parametrize("lam_b", [0.0, 0.1, math.inf])
 def test_a_million_classes_in_three_sizes_take_less_than_a_second(make, lam_b):
     counts = np.repeat([3, 20, 100], [500_000, 250_000, 250_000])
@@ -146,6 +151,15 @@ def test_a_million_classes_in_three_sizes_take_less_than_a_second(make, lam_b):
     assert optimum.certificate.relative_gap <= 1e-12
 
 
-def test_a_million_simplex_codes_are_refused_before_memory_is():
-    with pytest.raises(UfmError, match="K = 1000000: too many entries"):
-        encodings.simplex(10**6)
+@pytest.mark.parametrize("constraint", [None, HardMargin(), NonNegative(), NormBudget(1, 1)])
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy"])
+def test_a_million_classes_are_refused_before_memory_is(loss, constraint):
+    """Whatever has no groups: in words that name what has."""
+    if loss == "mse" and isinstance(constraint, HardMargin | NormBudget):
+        return
+    weights = (0, 0) if isinstance(constraint, NormBudget) else (1e-9, 1e-9)
+    for make in (encodings.one_hot, encodings.simplex):
+        targets = classes(make(10**6), 2)
+        problem = Problem(targets, lam_W=weights[0], lam_H=weights[1], loss=loss, constraint=constraint)
+        with pytest.raises(UfmError, match=r"too many entries to write out; the squared loss .* method='groups'"):
+            solve(problem)

@@ -91,10 +91,34 @@ def test_a_planted_asymmetry_is_seen():
     spoilt = np.eye(K)
     spoilt[3, 4] = 1e-9
     assert find_groups(problem.replace(targets=classes(spoilt, 5))) is None
-    with pytest.raises(ProblemError, match="alpha I"):
-        solve(problem.replace(targets=classes(encodings.hadamard(6), 5)), method="groups")
+    with pytest.raises(ProblemError, match="no rotation of alpha I"):
+        solve(problem.replace(targets=classes(encodings.ordinal(6), 5)), method="groups")
     with pytest.raises(ProblemError, match="width = 2"):
         solve(problem.replace(width=2), method="groups")
+
+
+@pytest.mark.parametrize("lam_b", [0.0, 0.02, math.inf])
+def test_groups_of_turned_codes_say_what_all_classes_say(lam_b):
+    """Simplex and orthogonal codes are alpha I + beta 11' up to a rotation, which no norm, cosine or value sees."""
+    rng = np.random.default_rng(1)
+    turned = np.linalg.qr(rng.standard_normal((9, 6)))[0] @ (2 * np.eye(6) + 0.7)
+    for codes in (encodings.simplex(6), encodings.hadamard(8), turned):
+        K = np.asarray(codes).shape[1]
+        counts = np.repeat([40, 5], [K // 2, K - K // 2])
+        problem = Problem(classes(codes, counts), lam_W=0.004, lam_H=0.002, lam_b=lam_b)
+        whole, told = solve(problem), solve(problem, method="groups")
+        assert told.status is OptimumStatus.CERTIFIED
+        assert told.value == pytest.approx(whole.value, rel=1e-12)
+        assert told.certificate.rank == whole.certificate.rank
+        assert np.allclose(told.norm[told.member], np.linalg.norm(whole.H, axis=0), atol=1e-9)
+        off = ~np.eye(K, dtype=bool)
+        assert np.allclose(told.cosine_between[np.ix_(told.member, told.member)][off], whole.cosines[off], atol=1e-9)
+        spread = np.repeat(told.singular_values, told.multiplicities)
+        assert np.allclose(spread, whole.singular_values[: spread.size], rtol=1e-9)
+    spoilt = np.array(encodings.simplex(6).codes)
+    spoilt[2, 3] += 1e-9
+    with pytest.raises(ProblemError, match="no rotation"):
+        solve(problem.replace(targets=classes(spoilt, 5)), method="groups")
 
 
 @settings(max_examples=30, deadline=None)

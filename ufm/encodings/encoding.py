@@ -51,7 +51,8 @@ class Encoding:
             wanted = f"these codes hold the letters {shown}: ufm.derive reads them; for numbers, put numbers in."
             raise ProblemError("codes", self.name, wanted)
         if self.shape[0] * self.shape[1] > LARGEST:
-            raise ProblemError("codes", self.shape, "too many entries to write out; solve with method='groups'.")
+            fix = "too many entries to write out; the squared loss with one layer is solved by method='groups'."
+            raise ProblemError("codes", self.shape, fix)
         alpha, beta = self.exchangeable
         return alpha * np.eye(self.shape[1]) + beta
 

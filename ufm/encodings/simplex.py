@@ -5,17 +5,17 @@ from typing import Any
 import numpy as np
 
 from ufm.encodings.encoding import LARGEST, Encoding, positive_integer
-from ufm.errors import ProblemError
 
 
 def simplex(K: int) -> Encoding:
-    """Unit vectors with all cosines -1/(K-1), in their own K-1 dimensions (K-1 x K); their mean is the origin."""
+    """Unit vectors with all cosines -1/(K-1), in their own K-1 dimensions (K-1 x K); their mean is the origin.
+
+    Where K is a letter, or too many to write out, the same codes up to a rotation: in K dimensions, for groups.
+    """
     K = positive_integer(K, "K", least=2)
-    if not isinstance(K, int):  # a letter: the same codes up to a rotation, in K dimensions
-        radius = (K / (K - 1)) ** _half()
+    if not isinstance(K, int) or K * (K - 1) > LARGEST:
+        radius = (K / (K - 1)) ** (0.5 if isinstance(K, int) else _half())
         return Encoding("simplex", None, {"K": K}, (K, K), exchangeable=(radius, -radius / K))
-    if K * (K - 1) > LARGEST:
-        raise ProblemError("K", K, "too many entries to write out; one_hot and one_vs_rest hold any number of classes.")
     # Helmert rows: an orthonormal basis of the space orthogonal to the all-ones vector.
     helmert = np.zeros((K - 1, K))
     for j in range(1, K):

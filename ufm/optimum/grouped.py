@@ -18,8 +18,9 @@ class GroupedOptimum:
     norm (G): of a class mean; cosine_within (G): of two class means of a group, NaN for a group of one;
     cosine_between (G x G): of class means of two groups, its diagonal is cosine_within; 0 where a mean is 0.
     logit_own, logit_within (G): of a class's own target and of another in its group; logit_between (G x G): row, the
-    target's group, column, the class's; bias (G). singular_values (descending) with multiplicities: of W H over all N
-    samples, those that are not 0.
+    target's group, column, the class's; bias (G); of codes that are a rotation of alpha I + beta 11', such as simplex
+    ones, logits and bias are those of the codes turned back. singular_values (descending) with multiplicities: of W H
+    over all N samples, those that are not 0.
     """
 
     problem: Problem

@@ -17,9 +17,9 @@ from ufm.problem import Problem
 
 def solve_groups(problem: Problem) -> GroupedOptimum:
     """The global minimum by groups (theory: section 3); ProblemError where the classes are not exchangeable."""
-    groups = find_groups(problem)
+    groups = find_groups(problem, turned=True)
     if groups is None:
-        raise ProblemError("method", "groups", "the codes are not of the form alpha I + beta 11'; use 'auto'.")
+        raise ProblemError("method", "groups", "the codes are no rotation of alpha I + beta 11'; use 'auto'.")
     threshold = mean_square_threshold(problem)
     reduced = groups.between(threshold, float(problem.lam_b))
     between, found_by, svds = solve_wide(reduced, "auto")

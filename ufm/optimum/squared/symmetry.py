@@ -45,10 +45,11 @@ class Groups:
         return ShrinkageProblem(A, np.sqrt(self.number) * root, threshold, lam_b)
 
 
-def find_groups(problem: Problem, *, least_saved: float = 1.0) -> Groups | None:
+def find_groups(problem: Problem, *, least_saved: float = 1.0, turned: bool = False) -> Groups | None:
     """The groups of a problem whose codes are alpha I + beta 11', by name or by inspection (O(K^2)); else None.
 
-    least_saved: None as well where the groups are more than K over this.
+    least_saved: None as well where the groups are more than K over this. turned: codes that are a rotation of such
+    ones will do (simplex codes, orthogonal ones), which their inner products show to round-off.
     """
     targets = problem.targets
     if not isinstance(targets, ClassTargets):
@@ -57,7 +58,7 @@ def find_groups(problem: Problem, *, least_saved: float = 1.0) -> Groups | None:
         return None
     exchangeable = targets.encoding.exchangeable
     if exchangeable is None:
-        exchangeable = _exchangeable(targets.codes)
+        exchangeable = _exchangeable(targets.codes) or (_turned(targets.codes) if turned else None)
     if exchangeable is None:
         return None
     size, member, number = np.unique(targets.counts, return_inverse=True, return_counts=True)
@@ -73,6 +74,20 @@ def _exchangeable(codes: np.ndarray) -> tuple[float, float] | None:
     expected = np.full((K, K), other)
     np.fill_diagonal(expected, own)
     return (float(own - other), float(other)) if np.array_equal(codes, expected) else None
+
+
+def _turned(codes: np.ndarray) -> tuple[float, float] | None:
+    """(alpha, beta) where C'C is (alpha I + beta 11')^2 to round-off: C is that up to a rotation."""
+    K, gram = codes.shape[1], codes.T @ codes
+    if K < 2:
+        return None
+    own, other = float(np.mean(np.diag(gram))), float(np.sum(gram) - np.trace(gram)) / (K * (K - 1))
+    expected = np.full((K, K), other)
+    np.fill_diagonal(expected, own)
+    if own <= other or np.max(np.abs(gram - expected)) > 1e3 * np.finfo(float).eps * own:
+        return None
+    alpha = math.sqrt(own - other)
+    return alpha, (math.sqrt(max(0.0, own + (K - 1) * other)) - alpha) / K
 
 
 def expand(groups: Groups, between: ShrinkageSolution, threshold: float) -> ShrinkageSolution:
