@@ -161,7 +161,8 @@ def _decouple(proof: Proof, bias: Bias) -> None:
         return
     aligned, product = sp.Symbol("tr X'A"), sp.Symbol("sum s_i sigma_i", positive=True)
     centred = " of the centred targets" if bias == "free" else " of the targets"
-    proof.identity("fit", "The fit is", (norm2(X - A), norm2(X) + norm2(A) - 2 * sp.Trace(X.T * A)))
+    start = "With $A$ for the centred targets the fit is" if bias == "free" else "The fit is"
+    proof.identity("fit", start, (norm2(X - A), norm2(X) + norm2(A) - 2 * sp.Trace(X.T * A)))
     proof.lemma(
         "aligned",
         f"Let $\\sigma_i$ be the singular values{centred}. The last term is largest where $X$ shares their singular "

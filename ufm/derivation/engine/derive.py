@@ -114,22 +114,21 @@ def _deep(problem: Problem, bias: Bias) -> Derivation:
     _wide(problem, targets.K)
     codes = _codes(targets.encoding)
     if bias == "penalised":
-        _symmetric(problem, codes)
+        _symmetric(problem, targets, codes)
         weights[lam_b] = problem.lam_b
     found = _up_to_rotation(_deep_classes(codes, bias, order), targets.encoding)
     return _put_in(found, {K: targets.K, n: sizes, **weights})
 
 
-def _symmetric(problem: Problem, codes: Codes) -> None:
+def _symmetric(problem: Problem, targets: ClassTargets | SymbolicClasses, codes: Codes) -> None:
     """Refuse where the mean direction, weighed by rho, may exceed the others: no bias is known to be optimal there."""
-    heaviest = _rho(problem.lam_b)
-    room = (codes.size**2 - heaviest * codes.mean_size**2).subs(K, sp.nsimplify(problem.targets.K))  # pyright: ignore
+    room = (codes.size**2 - _rho(problem.lam_b) * codes.mean_size**2).subs(K, sp.nsimplify(targets.K))
     if sign_of(room, {K: kappa + 2}) not in (Sign.POSITIVE, Sign.NONNEGATIVE, Sign.ZERO):
         raise OutOfReachError(
-            f"lam_b = {problem.lam_b} with {problem.targets.encoding.name} codes and {problem.p - 1} layers: that a "  # pyright: ignore
-            "symmetric bias is optimal is proved where the mean code, times the root of lam_b/(1 + lam_b), is no "
-            "longer than the others' directions (one-hot and simplex codes: always). lam_b = 0 and lam_b = inf have a "
-            "closed form for all codes, ufm.solve a bound."
+            f"lam_b = {problem.lam_b} with {targets.encoding.name} codes and {problem.p - 1} layers: that a symmetric "
+            "bias is optimal is proved for codes alpha I + beta 11' with |alpha + K beta| sqrt(lam_b/(1 + lam_b)) <= "
+            "|alpha|, such as one-hot and simplex codes. lam_b = 0 and lam_b = inf have a closed form for all of them, "
+            "ufm.solve a bound."
         )
 
 
