@@ -26,14 +26,16 @@ IMPORTS = "import ufm\nfrom ufm.derivation import load\nfrom ufm.symbols import 
 
 def test_jupyter_shows_tables_and_formulae():
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    cells = [nbformat.v4.new_code_cell(textwrap.dedent(source)) for source in (IMPORTS, *CELLS.values())]
+    sources = (IMPORTS, *CELLS.values(), 'from ufm import figure\nfigure.draw("verdicts")')
+    cells = [nbformat.v4.new_code_cell(textwrap.dedent(source)) for source in sources]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    ran = zip(CELLS, notebook.cells[1:], strict=True)
+    ran = zip((*CELLS, "picture"), notebook.cells[1:], strict=True)
     shown = {name: cell.outputs[-1].data if cell.outputs else {} for name, cell in ran}
     assert "<math" in shown["problem"]["text/html"]
     for name in ("optimum", "flow", "comparison"):
         assert "<table" in shown[name]["text/html"]
+    assert shown["picture"]["image/png"]
     for name in ("proof", "derivation"):
         assert "$$" in shown[name]["text/markdown"]
 

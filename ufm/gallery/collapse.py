@@ -12,7 +12,7 @@ from ufm.errors import UfmError
 from ufm.flow import State, simulate
 from ufm.metrics.split import split_classes
 from ufm.plot.course import shade
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
 from ufm.record import Record
 
@@ -28,10 +28,8 @@ _POINTS, _FINE = 25, 300
 
 def draw(_: "FigureSpec", __: "Witnesses | None") -> "Figure":
     """Logistic modes of an aligned start, Riccati modes of one aligned with nothing, and NC1 in both its forms."""
-    from matplotlib.figure import Figure
-
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
         axes = list(np.ravel(figure.subplots(1, 3)))
         _modes(axes[0], _aligned(), "trajectories:logistic_modes")
         _modes(axes[1], _balanced(), "trajectories:riccati")

@@ -9,7 +9,7 @@ from ufm.flow import State, simulate
 from ufm.optimum import Optimum, solve
 from ufm.plot.against import ladder_colours, line, points
 from ufm.plot.phases import critical_regularisation
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -24,10 +24,8 @@ K, n = 4, 10
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """The scalar equation as lines; global and local optima, and flows from the collapsed side, as points."""
-    from matplotlib.figure import Figure
-
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
         axes = figure.subplots(1, 3, sharey=True)
         names = ("one linear layer", "two linear layers", "three linear layers")
         for ax, p, letter, name in zip(axes, (2, 3, 4), "abc", names, strict=True):

@@ -7,7 +7,7 @@ import numpy as np
 from ufm import encodings
 from ufm.optimum import solve
 from ufm.plot.phases import critical_regularisation, depth_diagram, order_parameter
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -22,11 +22,9 @@ FACTORS = np.arange(2, 11)
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Certified optima in the cells, solved as it is drawn; the boundaries of the formulae over them."""
-    from matplotlib.figure import Figure
-
     t = np.geomspace(0.02, 1.4, 90)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 3.0), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 3.0), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         image: Any = None
         for ax, lam_b, letter in zip(axes, (0.5, 4.0), "ab", strict=True):

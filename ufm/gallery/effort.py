@@ -8,7 +8,7 @@ from ufm import encodings
 from ufm.flow import Progress, random_start, simulate
 from ufm.flow.integrators import available, descents
 from ufm.plot.course import COLORS
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -23,10 +23,8 @@ _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 
 def draw(_: "FigureSpec", __: "Witnesses | None") -> "Figure":
     """The same flow to rest by every integrator: without a bias, and with the stiff mode that a bias is."""
-    from matplotlib.figure import Figure
-
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 3.0), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 3.0), layout="constrained")
         axes = list(np.ravel(figure.subplots(1, 2, sharey=True)))
         for ax, lam_b, title in zip(axes, (np.inf, 0.05), ("a   without a bias", "b   with a bias"), strict=True):
             steps_against_time(ax, _problem(lam_b))

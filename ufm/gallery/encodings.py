@@ -7,7 +7,7 @@ import numpy as np
 from ufm import encodings
 from ufm.optimum import Optimum, solve
 from ufm.plot.frames import frame, matrix
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -22,11 +22,9 @@ NAMES = ("one_hot", "simplex", "one_vs_rest", "hadamard", "ordinal", "binary")
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Certified optima: cosines of the class means without a bias and with a free one, and the latter in space."""
-    from matplotlib.figure import Figure
-
     known = encodings.available()
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 3.5))
+        figure = sheet(figsize=(TWO_COLUMNS, 3.5))
         edges = {"left": 0.035, "right": 0.92, "top": 0.94, "bottom": 0.0, "wspace": 0.08, "hspace": 0.1}
         sizes: Any = {"width_ratios": [*[1] * len(NAMES), 0.08], "height_ratios": [1, 1, 1.15]}
         grid = figure.add_gridspec(3, len(NAMES) + 1, **sizes, **edges)

@@ -9,7 +9,7 @@ from ufm.catalogue import catalogue
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.plot.against import ladder_colours, line, points, witness_legend
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
 from ufm.record import Record, stack
 
@@ -25,8 +25,6 @@ LAM_W = 0.01
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Theorem of dang2023 as lines, certified optima and flows as points, solved as it is drawn."""
-    from matplotlib.figure import Figure
-
     problem = Problem(classes(encodings.one_hot(len(SIZES)), SIZES), lam_W=LAM_W, lam_H=1e-5)
     theorem = catalogue()["dang2023_gof:thm4_1"]
     fine, coarse = np.geomspace(1e-5, 0.3, 241), np.geomspace(2e-5, 0.15, 14)
@@ -34,7 +32,7 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     optima = solve(problem, over={"lam_H": coarse}).record()
     flows = simulate(problem, over={"lam_H": coarse[1::3]}, gtol=1e-7).record()
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.7), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.7), layout="constrained")
         left, right = figure.subplots(1, 2)
         for k, (n, colour) in enumerate(zip(SIZES, ladder_colours(len(SIZES)), strict=True)):
             for ax, of in ((left, _norm), (right, _logit)):

@@ -9,7 +9,7 @@ from ufm import encodings
 from ufm.constraints import NormBudget
 from ufm.optimum import Optimum, minority_collapse_threshold, solve
 from ufm.plot.against import ladder_colours, line, points
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ SMALL = 1000  # samples of a minority class; only the ratio matters, and this ma
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Certified optima as crosses, joined; the threshold, a root of one equation of its own, as dotted lines."""
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 3.0), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 3.0), layout="constrained")
         left, right = figure.subplots(1, 2)
         for majority, colour in zip(MAJORITIES, ladder_colours(len(MAJORITIES)), strict=True):
             threshold = minority_collapse_threshold(majority, K - majority, E_W, E_H)

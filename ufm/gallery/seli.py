@@ -8,7 +8,7 @@ from ufm import encodings
 from ufm.constraints import HardMargin
 from ufm.optimum import Optimum, solve
 from ufm.plot.against import ladder_colours, line, points
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -23,13 +23,12 @@ PAIRS = {"two majority classes": (0, 1), "majority and minority": (0, 2), "two m
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Singular vectors of the encoded labels as lines; the max-margin program and cross-entropy as points."""
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     fine, coarse = np.geomspace(1, 100, 60), np.array([1, 3, 10, 30, 100])
     weights = 10.0 ** -np.arange(2, 9)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.8), layout="constrained")
         left, right = figure.subplots(1, 2, sharey=True)
         curves = np.stack([_encoded(ratio) for ratio in fine])
         margins = np.stack([_margin(int(ratio)).cosines for ratio in coarse])

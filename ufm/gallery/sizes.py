@@ -7,7 +7,7 @@ import numpy as np
 from ufm import encodings
 from ufm.optimum import solve
 from ufm.plot.sizes import size_diagram
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
 
 if TYPE_CHECKING:
@@ -22,12 +22,10 @@ SMALL = 1000
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Certified ranks in the cells, the formula n_k = (N c)^2 as lines; without a bias and with a free one."""
-    from matplotlib.figure import Figure
-
     ratios = np.geomspace(1, 100, 60)
     strength = np.geomspace(0.05, 1.2, 90)  # N c/sqrt(n_large)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.7), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.7), layout="constrained")
         axes = figure.subplots(1, 2, sharey=True)
         image: Any = None
         for ax, lam_b, name in zip(axes, (np.inf, 0.0), ("a   no bias", "b   free bias"), strict=True):

@@ -10,7 +10,7 @@ from ufm.expected import problem_of, swept
 from ufm.flow import simulate
 from ufm.optimum import solve
 from ufm.plot.against import ladder_colours, line, points
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, sheet, style
 from ufm.problem import Problem, SampleTargets, samples
 from ufm.record import Record, load
 from ufm.share import locate
@@ -28,14 +28,12 @@ _LAW = "andriopoulos2024:lemma_d1_product"
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """The theorem as lines; recorded networks, certified optima and flows of their own problems as points."""
-    from matplotlib.figure import Figure
-
     record = load(locate("numerics", "records") / spec.records[0])
     values = record.values[swept(record)].values.astype(float)
     problems = [problem_of(record, float(value)) for value in values]
     found = record[_NAME].transpose(swept(record), "seed", "centred_direction").values / np.sqrt(problems[0].N)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 3.1), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 3.1), layout="constrained")
         left, right = figure.subplots(1, 2)
         _against_targets(left, problems, values, found)
         _against_weights(right, problems, values, found)

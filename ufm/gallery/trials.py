@@ -6,7 +6,7 @@ import numpy as np
 
 from ufm.expected import problem_of, swept
 from ufm.optimum import solve
-from ufm.plot.style import ONE_COLUMN, TWO_COLUMNS, style
+from ufm.plot.style import ONE_COLUMN, TWO_COLUMNS, sheet, style
 from ufm.plot.trials import strengths
 from ufm.record import Record, load
 from ufm.share import locate
@@ -23,13 +23,11 @@ _WORDS = {"lam_b": r"weight of the bias, $\lambda_b$", "t_rel": "regularisation,
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """One panel a record of the spec, titled by its run."""
-    from matplotlib.figure import Figure
-
     columns = min(3, len(spec.records))
     rows = -(-len(spec.records) // columns)
     with style():
         width = ONE_COLUMN if len(spec.records) == 1 else TWO_COLUMNS
-        figure = Figure(figsize=(width, 0.4 + 2.1 * rows + 0.5 * (columns == 1)), layout="constrained")
+        figure = sheet(figsize=(width, 0.4 + 2.1 * rows + 0.5 * (columns == 1)), layout="constrained")
         axes = np.ravel(figure.subplots(rows, columns, squeeze=False))
         for ax, name, title, letter in zip(axes, spec.records, spec.titles, "abcdefghi", strict=False):
             _panel(ax, load(locate("numerics", "records") / name))

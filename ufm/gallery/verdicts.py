@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.plot.verdicts import verdict_legend, verdict_rows
 from ufm.share import locate
 
@@ -21,8 +21,6 @@ _COLUMNS = 3
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """A mark a statement, from the verdicts that `ufm report --verdicts` recorded; the oldest paper first."""
-    from matplotlib.figure import Figure
-
     found = recorded(spec.records[0])
     by_file: dict[str, list[str]] = {}
     for name, verdict in found.items():
@@ -30,7 +28,7 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     files = sorted(by_file, key=_age)
     height = -(-len(files) // _COLUMNS)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 0.5 + 0.19 * height), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 0.5 + 0.19 * height), layout="constrained")
         columns = [files[i : i + height] for i in range(0, len(files), height)]
         widths = [max(len(by_file[name]) for name in column) for column in columns]
         axes = np.ravel(figure.subplots(1, len(columns), width_ratios=widths, squeeze=False))

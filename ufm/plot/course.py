@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ufm.errors import UfmError
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.record import Record
 
 if TYPE_CHECKING:
@@ -27,12 +27,10 @@ _MOST = 12  # modes with a line of their own; of more, every so-manieth
 
 def course(record: Record) -> "Figure":
     """Four panels of a flow's path record (dimension t); UfmError where it has no times."""
-    from matplotlib.figure import Figure
-
     if "t" not in record.values.dims or record.values.sizes["t"] < 2:
         raise UfmError("a course needs a record along t; save more times of the flow.")
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.4), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.4), layout="constrained")
         axes = list(np.ravel(figure.subplots(2, 2, sharex=True)))
         against_time(axes[0], record, ["value", "gradient_norm"], log=True)
         against_time(axes[1], record, ["nc1", "nc1_ratio"], log=True)

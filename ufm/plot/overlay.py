@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ufm.errors import UfmError
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, sheet, style
 from ufm.record import Record
 
 if TYPE_CHECKING:
@@ -22,10 +22,8 @@ def overlay(theory: Record, network: Record) -> "Figure":
     a: singular values of W H. b: norms of class means and, if there, of the classifier. c, d: cosines between class
     means, of the optimum and of the network, in colours of one scale.
     """
-    from matplotlib.figure import Figure
-
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
         axes = np.ravel(figure.subplots(1, 4, width_ratios=[1.15, 1.15, 1, 1]))
         steps(
             axes[0], theory, network, "singular_values" if "singular_values" in network else "singular_values_centred"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ufm.errors import UfmError
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.record import Record
 
 if TYPE_CHECKING:
@@ -93,10 +93,8 @@ def phases(records: list[Record], K: np.ndarray, strengths: list[np.ndarray], ce
 
     strengths, cells: for each record's depth, t/K along the lower panel and the order parameter there (rows by K).
     """
-    from matplotlib.figure import Figure
-
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.9), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.9), layout="constrained")
         axes = figure.subplots(2, 3)
         image = None
         for column, (record, letter) in enumerate(zip(records, "abc", strict=True)):

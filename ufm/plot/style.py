@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cache
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ONE_COLUMN, TWO_COLUMNS = 3.35, 6.9  # inches
 
@@ -69,3 +74,24 @@ def style() -> Iterator[None]:
 
     with mpl.rc_context(_RC):
         yield
+
+
+def sheet(**look: Any) -> "Figure":
+    """A new figure in this style's hands: notebooks show it by itself, and no list of open figures keeps it alive."""
+    return _shown_by_notebooks()(**look)
+
+
+@cache
+def _shown_by_notebooks() -> type:
+    from matplotlib.figure import Figure
+
+    class Sheet(Figure):
+        """A figure that knows how notebooks ask for a picture; pyplot, which would teach them, is not needed."""
+
+        def _repr_png_(self) -> bytes:
+            picture = BytesIO()
+            with style():
+                self.savefig(picture, format="png", dpi=150)
+            return picture.getvalue()
+
+    return Sheet

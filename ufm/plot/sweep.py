@@ -8,7 +8,7 @@ import xarray as xr
 
 from ufm.errors import UfmError
 from ufm.plot.against import ladder_colours
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import ClassTargets
 from ufm.record import Record
 
@@ -34,12 +34,10 @@ _MOST = 12  # lines of a panel; of more, every so-manieth
 
 def sweep_figure(record: Record, observables: Sequence[str] = ()) -> "Figure":
     """One panel an observable (by default singular values, class means and their cosine), along the swept weight."""
-    from matplotlib.figure import Figure
-
     along = swept_weight(record)
     names = list(observables) or [name for name in _SHOWN if name in record]
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS * min(1.0, 0.45 * len(names)), 2.7), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS * min(1.0, 0.45 * len(names)), 2.7), layout="constrained")
         axes = np.ravel(figure.subplots(1, len(names), squeeze=False))
         for ax, name, letter in zip(axes, names, "abcdefgh", strict=False):
             along_weight(ax, record, name, along)

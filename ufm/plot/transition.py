@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ufm.errors import UfmError
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, style
+from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, sheet, style
 from ufm.record import Record
 
 if TYPE_CHECKING:
@@ -110,14 +110,12 @@ def transition(
 
     curve: the theorem on a fine grid; measured, live: {image set: record}; the matrices are of the first image set.
     """
-    from matplotlib.figure import Figure
-
     series = [Series(flow, flow_theorem, WITNESS_STYLE["flow"]), Series(optimum, theorem, WITNESS_STYLE["optimum"])]
     names = list(measured)
     series += [Series(r, theorem, network_style(names.index(k), k)) for k, r in measured.items()]
     series += [Series(r, theorem, network_style(names.index(k), k, now=True)) for k, r in live.items()]
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.1), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.1), layout="constrained")
         left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[1.65, 1]))  # pyright: ignore
         axes = list(np.ravel(left.subplots(3, 1, sharex=True, height_ratios=[1.3, 1.1, 1])))
         weight: dict[str, Any] = {"unit": lam_b_star}
