@@ -306,3 +306,38 @@ def test_what_cannot_be_looked_at_is_said_in_words():
     grouped = solve(Problem(targets, lam_W=0.1, lam_H=0.1), method="groups").certificate
     assert "told by groups" in str(grouped.second_order)
     assert solve(stated(HardMargin(), "cross_entropy", weights=(0, 1))).status is OptimumStatus.NOT_ATTAINED
+
+
+def anything(kind: str, seed: int) -> Problem:
+    """A random problem under a constraint: sizes over four decades, weights over three, widths below and above."""
+    rng = np.random.default_rng([seed, len(kind)])
+    K = int(rng.integers(2, 6))
+    counts = np.maximum(1, 10 ** rng.uniform(0, 4, K)).astype(int)
+    one_hot, spread = classes(encodings.one_hot(K), counts), 10 ** rng.uniform(-3, 0)
+    if kind == "near":
+        near = Near(rng.standard_normal((4, 10)) * 10 ** rng.uniform(-1, 0.5), 10 ** rng.uniform(-2, 1.5))
+        return stated(near, "mse", LAM_B[seed % 3], (10 ** rng.uniform(-2.5, -0.5), 0.01))
+    if kind == "margins":
+        wide = {"targets": one_hot, "width": K - 1 + seed % 3}
+        return stated(HardMargin(), "cross_entropy", weights=(0.01, spread), **wide)
+    if kind == "budgets":
+        budget = NormBudget(*10 ** rng.uniform(-1, 0.5, 2))
+        few = classes(encodings.one_hot(K), np.minimum(counts, 300))
+        return stated(budget, "cross_entropy", weights=(0, 0), targets=few, width=K + seed % 3)
+    loss = ("mse", "cross_entropy")[seed % 2]
+    m = int(rng.integers(2, 6))
+    soft = classes(rng.dirichlet(np.ones(m), K).T, counts)
+    if kind == "fixed":
+        W = rng.standard_normal((m, int(rng.integers(1, 5))))
+        return stated(FixedClassifier(W), loss, LAM_B[seed % 3], (0.01, spread), targets=soft)
+    c = 10 ** rng.uniform(-2, -0.3) / math.sqrt(counts.sum())
+    return stated(NonNegative(), loss, LAM_B[seed % 3], (c, c), targets=soft, width=(None, 1, 12)[seed // 3 % 3])
+
+
+@pytest.mark.parametrize("kind", ["near", "margins", "budgets", "fixed", "non-negative"])
+@pytest.mark.parametrize("first", [0, *(pytest.param(i, marks=pytest.mark.slow) for i in (4, 16, 28))])
+def test_no_answer_under_a_constraint_is_a_saddle(kind, first):
+    """Necessary at every minimum: proved ones pass it, and so do the descents' ends that no bound certifies."""
+    for seed in range(first, first + (4 if first == 0 else 12)):
+        problem = anything(kind, seed)
+        assert second_order(problem).holds, f"seed {seed}: {problem!r}"

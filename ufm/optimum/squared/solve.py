@@ -59,6 +59,7 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
     most = min(problem.m, reduction.basis.shape[1])
     width = problem.width if problem.width is not None else most
     rank = int(np.sum(solution.s > accuracy * np.max(solution.s, initial=0.0)))
+    value = primal_value(reduced, solution)
     if width < rank:
         solution, proved = solve_narrow(reduced, width, solution)
         found_by, rank = f"{found_by}, then rank {width}", solution.rank
@@ -69,7 +70,7 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
             status = OptimumStatus.CERTIFIED
     elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
         status = OptimumStatus.NOT_ATTAINED
-    elif primal_value(reduced, solution) - bound > _TIGHT * max(1.0, abs(bound)):
+    elif value - bound > _TIGHT * max(1.0, abs(bound)):
         status = OptimumStatus.OPEN_GAP  # of a solver that was asked for less
     W, reduced_H = balanced_factors(problem, solution, width)
     s = np.zeros(most)
@@ -81,7 +82,7 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
         solution.b,
         status=status,
         method=found_by,
-        value=primal_value(reduced, solution),
+        value=value,
         lower_bound=bound,
         singular_values=s * math.sqrt(problem.N),
         rank=rank,
