@@ -20,8 +20,6 @@ from ufm.derivation.words import Listed
 _LETTERS = {
     "t_rel": (r"t_{\mathrm{rel}}", "t_rel"),
     "lambda_b^*": (r"\lambda_b^{*}", "λ_b*"),
-    "𝟏_K": (r"\mathbf{1}_K", "𝟏_K"),
-    "𝟏_N": (r"\mathbf{1}_N", "𝟏_N"),
     "ybar": (r"\bar{y}", "ȳ"),
     "ybar 1'": (r"\bar{y}\,\mathbf{1}_N'", "ȳ 𝟏_N'"),
     "Sigma^{1/2}": (r"\Sigma^{1/2}", "Σ^½"),
@@ -90,6 +88,8 @@ def _letter(name: str) -> tuple[str, str] | None:
     if name.startswith("∇_"):
         inner = _LETTERS.get(name[2:], (name[2:], name[2:]))
         return rf"\nabla_{{{inner[0]}}} L", f"∇_{inner[1]} L"
+    if name.startswith("𝟏_"):
+        return rf"\mathbf{{1}}_{{{name[2:]}}}", name
     return _LETTERS.get(name)
 
 

@@ -77,9 +77,6 @@ _DOMAIN = Domain(
         "lam_b": LogReals(1e-2, 10.0, edges=(0.0, math.inf), small=(math.inf, 1.0)),
     }
 )
-_SYMMETRY = (
-    "The optimum is unique and shares the symmetry of the labels, from which it follows; the engine has no groups."
-)
 
 THEOREMS = (
     Theorem(
@@ -92,7 +89,6 @@ THEOREMS = (
         domain=_DOMAIN,
         problem=_problem,
         assumes=(_ENTROPY, WIDE, _LABELS, _WEAK),
-        no_proof=_SYMMETRY,
     ),
     Theorem(
         name="tag_averages",
@@ -108,6 +104,5 @@ THEOREMS = (
         domain=_DOMAIN,
         problem=_problem,
         assumes=(_ENTROPY, WIDE, _LABELS, _WEAK),
-        no_proof=_SYMMETRY,
     ),
 )
