@@ -76,7 +76,8 @@ def _labels(proof: Proof) -> None:
         "A sample of $M$ labels has the loss $M\\log\\sum_je^{z_j} - t'z$, $t$ its label set. With any $Q \\ge 0$ "
         "whose columns have the sums $M$, and the residual $E$, the label sets less $Q$, $N L$ is at least what "
         "depends on $Q$ alone plus $A = -\\mathrm{tr}\\,E'(WH + b1') + \\frac N2(\\lambda_W\\lVert W\\rVert^2 + "
-        "\\lambda_H\\lVert H\\rVert^2 + \\lambda_b\\lVert b\\rVert^2)$, with equality where $Q$ is $M$ times the softmax.",
+        "\\lambda_H\\lVert H\\rVert^2 + \\lambda_b\\lVert b\\rVert^2)$, with equality where $Q$ is $M$ times the "
+        "softmax.",
         lemma("gibbs"),
         sp.Ge(total, tangent, evaluate=False),
     )
@@ -203,7 +204,8 @@ def _every_minimiser(proof: Proof) -> None:
 
 _MEANS = (
     "At every global minimum $H'H$ is a positive multiple of $E'E$, where the column of a sample with the label set "
-    "$t$ is $a_1Ct$ or $a_2Ct$ with positive $a_1$, $a_2$: the cosines of class means are those of the centred label sets. "
+    "$t$ is $a_1Ct$ or $a_2Ct$ with positive $a_1$, $a_2$: the cosines of class means are those of the centred label "
+    "sets. "
 )
 
 
