@@ -12,6 +12,9 @@ from ufm import figure
 from ufm.campaign import load_campaign
 from ufm.derivation import load
 from ufm.expected import table
+from ufm.gallery import deep_regression, feature_norms
+from ufm.gallery.decay import table as decay_table
+from ufm.record import Record
 from ufm.record import load as load_record
 from ufm.referee import Verdict
 from ufm.report.entry import reference
@@ -31,6 +34,11 @@ def write_all(app: Any, config: Any) -> None:
     proved = {name: load.proofs(name) for name in sorted(path.stem for path in locate("derivations").glob("*.py"))}
     pages = {"catalogue.md": _catalogue(data), "gallery.md": _gallery(), "references.md": _references(data)}
     pages["networks-table.md"] = _networks()
+    pages["decay-table.md"] = decay_table(load_record(locate("numerics", "records") / "decay_bias.nc"))
+    pages["deep-regression-table.md"] = deep_regression.table(list(_records("deep-regression").values()))
+    pages["feature-norms-table.md"] = feature_norms.table(
+        {feature_norms.setting_of(name): record for name, record in _records("feature-norms").items()}
+    )
     pages["proofs/index.md"] = _proofs_index(proved)
     pages |= {f"proofs/{name}.md": _proofs(name, list(found)) for name, found in proved.items() if found}
     for name, text in pages.items():
@@ -107,6 +115,11 @@ def _gallery() -> str:
             "::::\n",
         ]
     return "\n".join(out)
+
+
+def _records(name: str) -> dict[str, Record]:
+    """The records that a figure shows, by file."""
+    return {file: load_record(locate("numerics", "records") / file) for file in figure.specs()[name].records}
 
 
 def _networks() -> str:
