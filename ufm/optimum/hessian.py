@@ -49,13 +49,13 @@ class Hessian:
     lam_b: float | None = None
     shifts: bool = False
     left: list[np.ndarray] = field(init=False)  # products of the factors before each one
-    right: list[np.ndarray] = field(init=False)  # and after it
+    right: list[np.ndarray] = field(init=False)  # and after each but the last: columns may be many
 
     def __post_init__(self) -> None:
-        left, right = [np.eye(self.E.shape[0])], [np.eye(self.E.shape[1])]
+        left, right = [np.eye(self.E.shape[0])], [self.factors[-1]]
         for factor in self.factors:
             left.append(left[-1] @ factor)
-        for factor in reversed(self.factors):
+        for factor in self.factors[-2:0:-1]:
             right.insert(0, factor @ right[0])
         object.__setattr__(self, "left", left)
         object.__setattr__(self, "right", right)
@@ -95,13 +95,17 @@ class Hessian:
         d_left = [np.zeros((1, *self.left[0].shape))]  # derivatives of the products before and after each factor
         for j in range(p):
             d_left.append(d_left[-1] @ self.factors[j] + self.left[j] @ dF[j])
-        d_right = [np.zeros((1, *self.right[-1].shape))]
-        for j in range(p - 1, 0, -1):
-            d_right.insert(0, dF[j] @ self.right[j + 1] + self.factors[j] @ d_right[0])
+        d_right = [dF[-1]]
+        for j in range(p - 2, 0, -1):
+            d_right.insert(0, dF[j] @ self.right[j] + self.factors[j] @ d_right[0])
         dE = self.curve(d_left[-1] + (db[:, :, None] * self.q if self.lam_b is not None else 0.0))
         out = []
         for j in range(p):
-            L, R = self.left[j].T, self.right[j + 1].T
+            L = self.left[j].T
+            if j == p - 1:  # nothing follows
+                out.append(L @ dE + np.swapaxes(d_left[j], 1, 2) @ self.E + self.lam[j] * dF[j])
+                continue
+            R = self.right[j].T
             curved = np.swapaxes(d_left[j], 1, 2) @ (self.E @ R) + (L @ self.E) @ np.swapaxes(d_right[j], 1, 2)
             out.append(L @ dE @ R + curved + self.lam[j] * dF[j])
         return self.join(out, None if self.lam_b is None else dE @ self.q + self.lam_b * db)
@@ -109,11 +113,13 @@ class Hessian:
     def product_change(self, x: np.ndarray) -> np.ndarray:
         """First-order change of F_1..F_p (j x m x columns)."""
         dF, _ = self.split(x)
-        return sum((self.left[j] @ dF[j] @ self.right[j + 1] for j in range(len(dF))), np.zeros(()))
+        inner = (self.left[j] @ dF[j] @ self.right[j] for j in range(len(dF) - 1))
+        return sum(inner, self.left[len(dF) - 1] @ dF[-1])
 
     def pulled_back(self, B: np.ndarray) -> np.ndarray:
         """The adjoint of `product_change`: tangents from a batch of j x m x columns."""
-        return self.join([self.left[j].T @ B @ self.right[j + 1].T for j in range(len(self.factors))])
+        inner = [self.left[j].T @ B @ self.right[j].T for j in range(len(self.factors) - 1)]
+        return self.join([*inner, self.left[len(self.factors) - 1].T @ B])
 
     def direction(self, x: np.ndarray) -> Direction:
         """A vector as a step in the factors, H in the units it was given in."""
