@@ -22,7 +22,7 @@ extensions = [
     "docstrings",
     "generated",
 ]
-exclude_patterns = ["extensions", "generated/networks-table.md", "**/.ipynb_checkpoints"]
+exclude_patterns = ["extensions", "generated/*-table.md", "**/.ipynb_checkpoints"]
 nitpicky = False
 
 # Formulae are MathML, written at build time: nothing is fetched, and no script runs, when a page is read.
