@@ -27,9 +27,9 @@ Z_H, Z_M = sp.MatrixSymbol("Z_H", d, N), sp.MatrixSymbol("Z_M", 1, d)
 E_K, E_L = sp.MatrixSymbol("e_k", m, 1), sp.MatrixSymbol("e_l", m, 1)
 TAGS = sp.MatrixSymbol("cos(tags)", K, K)  # cosines of the centred label sets, one number a pair of classes
 
-C: Any = sp.Identity(m) - ONES * ONES.T / m
-E: Any = a * C * Y_1 + a_2 * C * Y_2
-Z: Any = x * a * C * Y_1 + x * a_2 * C * Y_2
+C: Any = sp.MatrixSymbol("C", m, m)
+E: Any = sp.MatrixSymbol("E", m, N)
+CENTRING: Any = sp.Identity(m) - ONES * ONES.T / m
 SPREAD = a**2 * n_1 + a_2**2 * n_2 * (m - 2)
 MU = N * lam_H * x
 ONE = sp.Identity(1)
@@ -58,7 +58,7 @@ def _labels(proof: Proof) -> None:
     proof.given(
         "labels",
         "Let $Y_1$ hold the label sets of the samples with one label, $Y_2$ those of the samples with two, zero "
-        "elsewhere, and $C = I - \\frac1m \\mathbf{1}\\mathbf{1}'$. As every pair occurs equally often,",
+        "elsewhere. As every pair occurs equally often,",
         {
             Y_1 * Y_1.T: n_1 * sp.Identity(m),
             Y_2 * Y_2.T: n_2 * (m - 2) * sp.Identity(m) + n_2 * ONES * ONES.T,
@@ -68,7 +68,8 @@ def _labels(proof: Proof) -> None:
             ONES.T * ONES: m * ONE,
         },
     )
-    proof.define("mean weight", "Let", c, sp.sqrt(lam_W * lam_H))
+    proof.define("centring", "Let", C, CENTRING)
+    proof.define("mean weight", "", c, sp.sqrt(lam_W * lam_H))
     proof.define("shrinkage", "and", tau, N * c)
     total, tangent = sp.Symbol("N L"), sp.Symbol("entropies + A")
     proof.lemma(
@@ -151,11 +152,12 @@ def _stationarity(proof: Proof) -> None:
 
 def _certificate(proof: Proof) -> None:
     proof.section("Certificate")
+    proof.define("residual", "At these shares the residual is", E, a * C * Y_1 + a_2 * C * Y_2)
     tangent = -sp.Trace(E.T * (W * H + b * ONES_N.T))
     tangent += N / 2 * (lam_W * norm2(W) + lam_H * norm2(H) + lam_b * norm2(b))
     proof.squares(
         "sum of squares",
-        "At these shares $A$, with $E = C(a_1Y_1+a_2Y_2)$, is a sum of squares for all factors and biases (without a "
+        "$A$ is a sum of squares for all factors and biases (without a "
         "bias, or with a free one, its square is left out).",
         tangent,
         sp.S.Zero,
@@ -174,7 +176,7 @@ def _certificate(proof: Proof) -> None:
         "Factors with $WW' = N\\lambda_Hx\\,C$ make all of them vanish, and their product $xE$ has the margins whose "
         "softmax is $Q$: it is the global minimum.",
         (tangent, sp.S.Zero),
-        (W * H, Z),
+        (W * H, x * E),
         where=family,
         regime=AT,
     )
@@ -187,8 +189,9 @@ def _every_minimiser(proof: Proof) -> None:
         "the product",
         "At any global minimum all squares vanish and $Q$ is the softmax of the logits, which are $xE$ up to constants "
         "in each column; as $\\mathbf{1}'W = 0$ and $b = 0$ (a free one: up to a multiple of $\\mathbf{1}$), there are "
-        "none in",
-        {W * H: Z},
+        "none in $WH = xE$.",
+        {W * H: proof.full(x * E)},
+        shown=False,
     )
     proof.follows("features", "Hence", H.T * H, x / (N * lam_H) * E.T * E, zero, H.T * Z_H, regime=AT)
     proof.follows(
@@ -214,6 +217,7 @@ def single_labels() -> Derivation:
     proof = Proof("Sets of one label", "The class means of sets of one label form a simplex ETF.")
     proof.carry(collapse())
     proof.section("Cosines")
+    proof.define("the centring", "", C, CENTRING, shown=False)
     units = {E_K.T * E_K: ONE, E_K.T * E_L: sp.ZeroMatrix(1, 1), E_K.T * ONES: ONE, E_L.T * ONES: ONE}
     proof.given("unit vectors", "", units, shown=False)
     proof.identity(
@@ -231,6 +235,7 @@ def tag_averages() -> Derivation:
     proof = Proof("Sets of two labels", "Class means have the cosines of the sums of a simplex over their labels.")
     proof.carry(collapse())
     proof.section("Cosines")
+    proof.define("the centring", "", C, CENTRING, shown=False)
     proof.identity(
         "sums",
         _MEANS + "With $w_j = Ce_j$, a simplex, the centred set of two labels is the sum",
