@@ -9,7 +9,7 @@ import pytest
 import sympy as sp
 
 from ufm import encodings
-from ufm.catalogue import At, AtLeast, AtMost, Equals, Increases, Theorem, catalogue, find
+from ufm.catalogue import At, AtLeast, AtMost, Equals, Increases, Networks, Theorem, catalogue, find
 from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.errors import UfmError
@@ -19,6 +19,7 @@ from ufm.referee.degenerate import degenerate, gather_degenerate, switches
 from ufm.referee.evidence import optimum_oracle
 from ufm.referee.plain_numbers import plainer_problems
 from ufm.referee.proof import prove_statement
+from ufm.referee.records import missing
 from ufm.referee.report import quiet
 from ufm.symbols import K, c, lam_b, lam_H, lam_W, n
 from ufm.theorems import class_encoding
@@ -98,7 +99,8 @@ VERDICTS = {
     "rupa2026:lead_epochs": INCONCLUSIVE,
     "rupa2026:rescaling": INCONCLUSIVE,
     "rupa2026:resnet20_mnist": INCONCLUSIVE,
-    "rupa2026:rate_not_value": INCONCLUSIVE,
+    "rupa2026:rate_not_value": REFUTED,
+    "rupa2026:rate_not_value_relu": INCONCLUSIVE,
     "fukumizu1998:riccati": PROVED,
     "galanti2021:similarity": PROVED,
     "galanti2021:least": PROVED,
@@ -130,6 +132,9 @@ VERDICTS = {
     "massion2026:etf_to_of": PROVED,
     "massion2026:bias_centring": PROVED,
     "massion2026:nc1": PROVED,
+    "massion2026:nc2": VERIFIED,
+    "massion2026:nc4": VERIFIED,
+    "massion2026:nc4_binary": VERIFIED,
     "massion2026:nc3": PROVED,
     "papyan2020:nc1_zero": REFUTED,
     "papyan2020:nc1_zero_corrected": PROVED,
@@ -137,9 +142,10 @@ VERDICTS = {
     "rangamani2026:prop1": REFUTED,
     "rangamani2026:prop1_corrected": PROVED,
     "rangamani2026:prop1_scalar": PROVED,
-    "rangamani2026:collapse": INCONCLUSIVE,
-    "rangamani2026:intrinsic_rank": INCONCLUSIVE,
-    "rangamani2026:weight_decay": INCONCLUSIVE,
+    "rangamani2026:collapse": VERIFIED,
+    "rangamani2026:intrinsic_rank": REFUTED,
+    "rangamani2026:intrinsic_rank_rounded": VERIFIED,
+    "rangamani2026:weight_decay": VERIFIED,
     "saxe2014:modes": PROVED,
     "saxe2014:modes_any_start": REFUTED,
     "saxe2014:depth": PROVED,
@@ -185,6 +191,8 @@ def test_every_statement_has_its_verdict_written_down():
 @pytest.mark.parametrize("theorem", catalogue().values(), ids=lambda t: t.id)
 def test_the_catalogue_stands(theorem):
     report, expected = check(theorem, samples=32), VERDICTS[theorem.id]
+    if theorem.observed and missing(theorem):  # an installation may come without the records
+        expected = INCONCLUSIVE
     assert report.verdict is expected, str(report)
     assert all(e.checked for e in report.evidence)
     if report.evidence:
@@ -192,16 +200,17 @@ def test_the_catalogue_stands(theorem):
     assert (report.counterexample is not None) is (expected is REFUTED)
     if report.counterexample is not None:
         assert_is_small_and_confirmed(report.counterexample)
-        assert PROVED in [VERDICTS[name] for name in theorem.instead]
-    else:
-        assert not theorem.instead
+        best = [VERDICTS[name] for name in theorem.instead]
+        assert best
+        assert REFUTED not in best
+        assert PROVED in best or theorem.kind == "statistical"  # of trained networks nothing is proved
     assert str(report).startswith(f"{theorem.id}: {expected}")
     assert report.to_dict()["verdict"] == str(expected)
 
 
 def assert_is_small_and_confirmed(found: Counterexample) -> None:
-    """Few classes, few samples, few digits; by a thousand tolerances; and somebody else finds the same."""
-    assert found.in_tolerances >= 1e3
+    """Few classes, samples and digits; by a thousand tolerances, or beyond 99.9%; and somebody else finds the same."""
+    assert found.in_tolerances >= (1 if isinstance(found.problem, Networks) else 1e3)
     assert found.confirmed
     assert found.independent is not None
     assert found.independent_by

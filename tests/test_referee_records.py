@@ -161,14 +161,15 @@ def test_feature_norms_by_hand():
 
 
 def layers(seed, weight_decay, noise, rank=2):
-    """Three layers: the first never collapses, the others have the given NRC1."""
+    """Three layers: the first never collapses, the others lack `noise` of every condition."""
     nrc1 = np.array([[0.5, 0.5, 0.5], [0.4, noise, noise]])
     values = {
+        "deep_nrc1": (("epoch", "layer"), nrc1 / 2),
         "deep_nrc1_rank": (("epoch", "layer"), nrc1),
         "deep_nrc2": (("epoch", "layer"), 1 - nrc1),
         "deep_nrc3_rank": (("epoch", "layer"), 1 - nrc1 / 2),
         "deep_nrc4": (("epoch", "layer"), nrc1 / 10),
-        "stable_rank_features": (("epoch", "layer"), np.full((2, 3), 1.5)),
+        "stable_rank_features": (("epoch", "layer"), np.array([[9.0, 9.0, 9.0], [9.0, 1.5, 1.5]])),
         "train_error": ("epoch", [1.0, 0.0]),
         "target_variance": 2.0,
         "target_rank": rank,
@@ -179,19 +180,30 @@ def layers(seed, weight_decay, noise, rank=2):
 
 
 def test_deep_regression_by_hand():
-    runs = [layers(seed, 1e-3, 0.01 + 0.001 * seed) for seed in range(3)] + [
-        layers(s, 0.0, 0.3 + s / 100) for s in range(3)
-    ]
-    collapse, rank, decay = (
-        catalogue()[f"rangamani2026:{name}"].observed for name in ("collapse", "intrinsic_rank", "weight_decay")
+    runs = [layers(seed, 1e-3, 0.01 + 0.001 * seed) for seed in range(3)]
+    runs += [layers(seed, 0.0, 0.3 + seed / 100) for seed in range(3)]
+    collapse, rank, rounded, decay = (
+        catalogue()[f"rangamani2026:{name}"].observed
+        for name in ("collapse", "intrinsic_rank", "intrinsic_rank_rounded", "weight_decay")
     )
     for claim, expected in zip(collapse, (1, 1, 0.5, 0.05), strict=True):
         (judged,) = judge_runs(claim, runs)
         np.testing.assert_allclose(judged.effects, expected * np.array([0.010, 0.011, 0.012]))
         assert judged.ratio <= 1
-    (stable,) = judge_runs(rank[0], runs)
+    (stable,), (near,) = judge_runs(rank[0], runs), judge_runs(rounded[0], runs)
     np.testing.assert_allclose(stable.effects, 0.75)
+    np.testing.assert_allclose(near.effects, 0.5)
     assert stable.falls
     (without,) = judge_runs(decay[0], runs)
     np.testing.assert_allclose(without.effects, [0.30, 0.31, 0.32])
     assert without.ratio <= 1
+
+
+def test_settings_without_the_effect_do_not_count():
+    quiet_ones = [layers(seed, 1e-3, 0.3) for seed in range(3)]
+    runs = [*quiet_ones, *(layers(seed, 1e-3, 0.01, rank=3) for seed in range(3))]
+    evidence, fallen = gather_records(catalogue()["rangamani2026:collapse"], quiet, runs)
+    assert fallen is None
+    assert all(line.agrees and line.checked == 3 for line in evidence)
+    assert "no network of rank2_medium has the effect" in evidence[0].note
+    assert not gather_records(catalogue()["rangamani2026:collapse"], quiet, quiet_ones)[0][0].agrees

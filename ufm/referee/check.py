@@ -110,7 +110,7 @@ def _judge_records(theorem: Theorem, proof: Proof, progress: Progress) -> Report
     verdict = _verdict(proof, evidence, counterexample)
     if verdict is Verdict.VERIFIED and lacking:
         verdict = Verdict.INCONCLUSIVE
-    needs = lacking or f"more seeds of `ufm train {theorem.trained}`: an interval reaches over a bound"
+    needs = lacking or f"more networks of `ufm train {theorem.trained}`: the intervals so far reach over the bounds"
     open_still = verdict is Verdict.INCONCLUSIVE
     return Report(theorem, verdict, proof, tuple(evidence), counterexample, needs if open_still else "")
 

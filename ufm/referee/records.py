@@ -3,7 +3,7 @@
 Each network is judged with constants that were fitted to networks of other seeds. A claim stands where the 95% interval
 (Student) of the mean effect lies inside its bounds, and falls where the 99.9% interval lies outside; in between, or
 with fewer than three networks, nothing is decided. Networks of different settings may be judged apart: then the claim
-must stand in every group, and falls with one.
+must stand in every group in which the effect occurs, and falls with one.
 """
 
 import math
@@ -179,19 +179,23 @@ def runs_of(path: Path, campaign: str) -> list[Run]:
 
 
 def _evidence(claim: Observed, judged: Sequence[Judgement]) -> Evidence:
-    worst = max(judged, key=lambda each: (each.falls, each.ratio))
+    speaking = [each for each in judged if each.effects.size] or list(judged)
+    worst = max(speaking, key=lambda each: (each.falls, each.ratio))
     note = f"out of sample; {worst.words()}; {claim.refuted_by()} would refute it"
-    if len(judged) > 1:
-        note += f"; the worst of {len(judged)} groups"
+    if len(speaking) > 1:
+        note += f"; the worst of {len(speaking)} groups"
+    if len(judged) > len(speaking):
+        silent = ", ".join(each.group for each in judged if each not in speaking)
+        note += f"; no network of {silent} has the effect"
     bound = claim.least if worst.mean - claim.least < claim.most - worst.mean else claim.most
     return Evidence(
         "records",
-        sum(each.asked for each in judged),
+        sum(each.asked for each in speaking),
         Violation(worst.ratio, worst.mean, bound),
         claim.text(),
         Networks(worst.runs),
         note,
-        tuple(each.ratio for each in judged),
+        tuple(each.ratio for each in speaking),
         tuple(each.to_dict() for each in judged),
     )
 

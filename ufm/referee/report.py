@@ -155,6 +155,7 @@ class Counterexample:
             "independent": self.independent,
             "independent_by": self.independent_by,
             "in_tolerances": self.in_tolerances,
+            "unit": "half-widths of its 99.9% interval" if isinstance(self.problem, Networks) else "tolerances",
             "confirmed": self.confirmed,
             "given": self.given(),
             "in_turn": self.in_turn,

@@ -121,7 +121,7 @@ def _contradiction(entry: dict[str, Any], anchors: dict[str, str]) -> str:
         '<section class="counterexample"><h3>Counterexample</h3>'
         f"{_against(entry)}<p>{named[:1].upper() + named[1:]} fails for "
         f'<code class="problem">{escape(found["problem_in_words"])}</code>, {_given(found)}'
-        f"by {_number(found['in_tolerances'], 2)} tolerances.</p>"
+        f"by {_number(found['in_tolerances'], 2)} {escape(found['unit'])}.</p>"
         f'<dl class="numbers">{numbers}</dl>'
         f"{_why(found)}{_instead(entry, anchors)}"
         f"<p>Rerun it: <code>{escape(found['command'])}</code></p>"

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import sympy as sp
 
 from ufm.catalogue import (
@@ -18,11 +19,12 @@ from ufm.catalogue import (
     Theorem,
     Values,
 )
-from ufm.catalogue.assumptions import SHALLOW, covariance_spectrum
+from ufm.catalogue.assumptions import FREE_BIAS, NO_BIAS, SHALLOW, WIDE, covariance_spectrum
+from ufm.catalogue.decoding import NearestCode, centred_gram, root_of_centred_gram
 from ufm.catalogue.domain import Point
 from ufm.encodings import available
 from ufm.problem import Problem, classes, samples
-from ufm.symbols import K, lam_H, lam_W
+from ufm.symbols import K, SoftThreshold, lam_H, lam_W, n
 from ufm.theorems.class_encoding import THEOREMS as OUR_THEOREMS
 
 _TRANSITION = OUR_THEOREMS[0]
@@ -56,6 +58,63 @@ def _as_samples(point: Point) -> Problem:
     """The same data, sample by sample: nothing forces the features of a class to coincide."""
     problem = _any_encoding(point)
     return problem.replace(targets=samples(problem.targets.matrix()))
+
+
+_ROOT = sp.MatrixSymbol("(C_c'C_c)^{1/2}", K, K)
+_EQUAL = Assumption("all classes have one size", lambda p: p.classes.balanced)
+_SEVERAL = Assumption("there are two classes at least", lambda p: p.K > 1)
+
+
+def _share_of(problem: Problem) -> float:
+    """tau over the least singular value of the centred targets that is not zero; inf where all are."""
+    sigma = np.sqrt(problem.N * np.maximum(covariance_spectrum(problem), 0))
+    kept = sigma[sigma > 1e-7 * sigma[0]]
+    return problem.tau / float(kept.min()) if kept.size else math.inf
+
+
+def _is_simplex_after_centring(problem: Problem) -> bool:
+    """Whether C_c'C_c is a multiple of I - 11'/K, and C_c' ybar = 0."""
+    gram, K = centred_gram(problem), problem.K
+    simplex = gram[0, 0] * (K * np.eye(K) - 1) / (K - 1)
+    centred = problem.classes.codes - problem.targets.mean[:, None]
+    size = max(1e-300, float(gram[0, 0]))
+    return bool(np.abs(gram - simplex).max() <= 1e-9 * size and np.abs(centred.T @ problem.targets.mean).max() <= 1e-9)
+
+
+_SIMPLEX = Assumption(
+    "the centred codes are a simplex, and orthogonal to their mean: one-hot, simplex and one-vs-rest codes are",
+    lambda p: p.classes.balanced and p.K > 1 and _is_simplex_after_centring(p),
+)
+_KEPT = Assumption("every centred direction of the targets is kept", lambda p: _share_of(p) < 1)
+_BINARY = Assumption(
+    "four classes of one size have the codes 00, 01, 10 and 11",
+    lambda p: (
+        p.classes.balanced and p.m == 2 and sorted(map(tuple, p.classes.codes.T)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    ),
+)
+_MOST = Assumption("between 0.75 and 0.96 of every centred direction is shrunk", lambda p: 0.75 <= _share_of(p) <= 0.96)
+
+
+def _shrunk(point: Point) -> Problem:
+    """A named encoding; tau is `share` times the least centred singular value."""
+    codes, n = available()[point["encoding"]](point["K"]), point["n"]
+    problem = Problem(targets=classes(codes, n), lam_W=1.0, lam_H=1.0, lam_b=point["lam_b"])
+    strength = point["share"] / _share_of(problem)
+    return problem.replace(lam_W=strength * point["aspect"], lam_H=strength / point["aspect"])
+
+
+def _decided(encodings: tuple[str, ...], K: Integers, share: LogReals, *lam_b: float) -> Domain:
+    ends = LogReals(1e-2, 1e2, edges=(0.0, math.inf), small=(1.0, 0.0, math.inf))
+    return Domain(
+        {
+            "encoding": Values(encodings),
+            "K": K,
+            "n": Integers(1, 200, small=(1, 2)),
+            "share": share,
+            "aspect": LogReals(0.1, 10.0, small=(1.0,)),
+            "lam_b": Values(lam_b) if lam_b else ends,
+        }
+    )
 
 
 def _domain(lam_b_edges: tuple[float, ...], largest_n: int) -> Domain:
@@ -148,5 +207,66 @@ THEOREMS = (
         flow_domain=_FLOWS,
         problem=_unequal_weights,
         assumes=(SHALLOW, _ALIVE),
+    ),
+    Theorem(
+        name="nc2",
+        title="With a free bias the frame is that of the centred codes, shrunk",
+        statement=(
+            r"Any encoding, balanced data: the geometry of the class means (NC2). The abstract says only that the "
+            r"encoding's role in it is discussed; as stated here, with a free bias the Gram matrix of the class means "
+            r"is $\sqrt{\lambda_W/(n\lambda_H)}$ times the root of the Gram matrix of the centred codes, its "
+            r"eigenvalues shrunk by $\sqrt n\,K\sqrt{\lambda_W\lambda_H}$: a simplex ETF for one-hot, simplex and "
+            r"one-vs-rest codes, and no ETF for binary or ordinal ones."
+        ),
+        citation=Citation("massion2026", "abstract (NC1 to NC4)", "abstract"),
+        kind="tight",
+        claims=(
+            Equals(
+                "gram",
+                sp.sqrt(lam_W / (n * lam_H)) * SoftThreshold(_ROOT, K * sp.sqrt(n * lam_W * lam_H)),
+                {_ROOT: root_of_centred_gram},
+            ),
+        ),
+        domain=_decided(_ENCODINGS, Integers(2, 10, small=(2, 3)), LogReals(1e-2, 3.0, small=(0.5,)), 0.0),
+        problem=_shrunk,
+        assumes=(SHALLOW, FREE_BIAS, WIDE, _SEVERAL, _EQUAL),
+        no_proof="The product of the factors is derived for any targets in andriopoulos2024:thm4_1_corrected; the "
+        "engine has no Gram matrix of class means for codes without symmetry.",
+    ),
+    Theorem(
+        name="nc4",
+        title="The nearest code decides as the nearest class mean does, for codes that are a simplex",
+        statement=(
+            r"Balanced data: the classifier decides for the nearest class mean (NC4). The abstract says only that the "
+            r"encoding's role in it is discussed; as stated here, the output at every class mean is nearest to its own "
+            r"code for every weight of the bias, if the centred codes are a simplex orthogonal to their mean and no "
+            r"direction is lost. (Binary codes: massion2026:nc4_binary.)"
+        ),
+        citation=Citation("massion2026", "abstract (NC1 to NC4)", "abstract"),
+        kind="structural",
+        claims=(NearestCode(),),
+        domain=_decided(
+            ("one_hot", "simplex", "one_vs_rest"), Integers(2, 12, small=(2, 3)), LogReals(1e-2, 0.95, small=(0.5,))
+        ),
+        problem=_shrunk,
+        assumes=(SHALLOW, WIDE, _SIMPLEX, _KEPT),
+        no_proof="Outputs of two classes differ by (1 - tau/sigma) times their codes' difference; the engine has no "
+        "distances to codes.",
+    ),
+    Theorem(
+        name="nc4_binary",
+        title="Binary codes without a bias: strong regularisation breaks NC4",
+        statement=(
+            r"Four classes of one size with the codes 00, 01, 10, 11, no bias: where the weights shrink the centred "
+            r"directions by 75% to 96%, the output at some class mean is nearer to another class's code, though no "
+            r"two class means coincide: the shrinkage is towards the origin, which is a code itself. (Our statement.)"
+        ),
+        citation=Citation("massion2026", "NC4 for binary codes, stated here", "own"),
+        kind="structural",
+        claims=(NearestCode(right=False),),
+        domain=_decided(("binary",), Integers(4, 4, small=(4,)), LogReals(0.75, 0.95, small=(0.8,)), math.inf),
+        problem=_shrunk,
+        assumes=(SHALLOW, NO_BIAS, WIDE, _BINARY, _MOST),
+        no_proof="It says that a decision is wrong: two singular values decide it, which the engine does not compare.",
     ),
 )

@@ -6,7 +6,7 @@ NC1 = tr(Sigma_W)/tr(Sigma_B) is below 0.01 (0.05 in some cells); fn* the value 
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -89,6 +89,10 @@ def _is_varied(run: Run) -> bool:
     return _is_plain(run) and not _is_base(run)
 
 
+def _is_varied_relu(run: Run) -> bool:
+    return _is_varied(run) and run.regimen.get("activation", "relu") == "relu"
+
+
 def _is_rescaled(run: Run) -> bool:
     return run.regimen.get("rescale", 1.0) != 1.0
 
@@ -112,12 +116,20 @@ def _seen(name: str, effect: Callable[[Run, Any], float], fit: Callable[[Sequenc
     return Observed(name, effect, fit=fit, fields=_FIELDS, **{"apart": _setting, **more})
 
 
-def _observed(name: str, title: str, words: str, *claims: Observed, needs: str = "") -> Theorem:
+def _observed(
+    name: str,
+    title: str,
+    words: str,
+    *claims: Observed,
+    needs: str = "",
+    basis: Literal["text", "own"] = "text",
+    instead: tuple[str, ...] = (),
+) -> Theorem:
     return Theorem(
         name=name,
         title=title,
         statement=f"{words} {_PROTOCOL}" + ("" if needs else _SMALLER),
-        citation=Citation("rupa2026", "abstract and main claims"),
+        citation=Citation("rupa2026", f"abstract and main claims{', corrected here' * (basis == 'own')}", basis),
         kind="statistical",
         claims=(),
         observed=claims,
@@ -126,6 +138,7 @@ def _observed(name: str, title: str, words: str, *claims: Observed, needs: str =
         problem=_ten_classes,
         no_proof="It is a claim about trained networks, which no proof decides.",
         needs=needs,
+        instead=instead,
     )
 
 
@@ -188,5 +201,29 @@ THEOREMS = (
         _seen(
             "onset_deviation", _onset_deviation, _mean_of(_onset), least=_SPREAD, chosen=_is_varied, fitted_on=_is_base
         ),
+        instead=("rupa2026:rate_not_value_relu",),
+    ),
+    _observed(
+        "rate_not_value_relu",
+        "Depth, weight decay and width of ReLU networks move the rate, not the value",
+        r"The same for ReLU networks of other depths, weight decays and widths. (Our correction: features of another "
+        r"activation have norms of another size.)",
+        _seen(
+            "fn_star_deviation",
+            _deviation,
+            _mean_of(_fn_star),
+            most=_SPREAD,
+            chosen=_is_varied_relu,
+            fitted_on=_is_base,
+        ),
+        _seen(
+            "onset_deviation",
+            _onset_deviation,
+            _mean_of(_onset),
+            least=_SPREAD,
+            chosen=_is_varied_relu,
+            fitted_on=_is_base,
+        ),
+        basis="own",
     ),
 )
