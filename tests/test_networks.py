@@ -392,3 +392,69 @@ def test_mistakes_in_trials_are_named(tmp_path, change: tuple[str, str], says: s
     path.write_text(TRIALS.replace(*change))
     with pytest.raises(ProblemError, match=says):
         load_trials(path)
+
+
+DECAYED = """
+[common]
+images = "digits"
+counts = 20
+seeds = [0]
+recipe = { hidden = [16, 12], d = 11, steps = 30, batch = 50, checkpoints = 1 }
+[[run]]
+name = "plain"
+decay = 2e-3
+sweep = { lam_b = [0.1, inf] }
+[[run]]
+name = "strength"
+sweep = { decay = [1e-3, 4e-3] }
+[[run]]
+name = "width"
+sweep = { width = [5, 7] }
+[[run]]
+name = "features"
+sweep = { d = [3, 12] }
+[[run]]
+name = "steps"
+sweep = { steps = [2, 4] }
+"""
+
+
+def test_trials_sweep_decay_and_entries_of_the_recipe(tmp_path) -> None:
+    path = tmp_path / "few.toml"
+    path.write_text(DECAYED)
+    plain, strength, width, features, steps = load_trials(path)
+    for trial, value, decay in ((plain, 0.1, 2e-3), (strength, 4e-3, 4e-3)):
+        problem, recipe = trial.problem(value), trial.recipe_at(value)
+        assert (float(problem.lam_W[0]), float(problem.lam_H)) == (decay, 0)
+        assert (recipe.weight_decay, recipe.offset_decay) == (decay, decay)
+    assert [r.hidden for r in width.recipes().values()] == [(5, 5), (7, 7)]
+    assert [(features.problem(d).width, features.recipe_at(d).d) for d in (3.0, 12.0)] == [(3, 3), (12, 12)]
+    assert width.recipe_at(5.0).weight_decay == 0
+    record = run_grid(steps.images, steps.problems(), [0], steps.recipes(), along="steps", processes=1)
+    assert "history_value" not in record, "their steps differ"
+    assert record["value"].sizes == {"steps": 2, "seed": 1}
+    with pytest.raises(UfmError, match="recipes are given for steps"):
+        run_grid(steps.images, steps.problems(), [0], {1.0: SMALL}, along="steps")
+
+
+def test_a_decayed_backbone_says_what_it_costs(tmp_path) -> None:
+    """The metric of the layer below is the penalty of the cheapest layer whose features have those means."""
+    path = tmp_path / "few.toml"
+    path.write_text(DECAYED)
+    trial = load_trials(path)[0]
+    trained = train(trial.images, trial.problem(math.inf), trial.recipe_at(math.inf))
+    record = measured(trained, trial.images)
+    M, H, labels = record["feature_metric"].values, trained.H, trained.labels
+    means = np.stack([H[:, labels == k].mean(axis=1) for k in range(10)], axis=1)
+    below = np.stack([trained.below[:, labels == k].mean(axis=1) for k in range(10)], axis=1)
+    np.testing.assert_allclose(M, below.T @ below + 1, rtol=1e-10)
+    wide = np.vstack([below, np.ones((1, 10))])
+    cheapest = means @ np.linalg.pinv(wide)
+    np.testing.assert_allclose(cheapest @ wide, means, atol=1e-8)
+    cost = float(np.sum(means * np.linalg.solve(M, means.T).T))
+    assert cost == pytest.approx(float(np.sum(cheapest**2)), rel=1e-8)
+    assert 0 < float(record["below_nc1"]) < 1
+    assert record["squared_norms"].size == 3
+    assert float(record["lam_H_effective"]) == pytest.approx(
+        2e-3 * float(np.sum(trained.W**2)) / float(np.sum(H**2)), rel=1e-12
+    )
