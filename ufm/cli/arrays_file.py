@@ -29,7 +29,12 @@ def read_arrays(path: Path, names: list[str] | None, rows: bool) -> dict[str, An
         wanted = " and no ".join(given.get(name, name) for name in missing)
         raise UfmError(f"{path} has no {wanted}; it has {', '.join(stored) or 'nothing'}. Name arrays with --name.")
     found = {name: stored.get(given.get(name, name)) for name in _WANTED}
-    return found | {"H": found["H"].T if rows else found["H"]}  # pyright: ignore[reportOptionalMemberAccess]
+    H = stored[given.get("H", "H")].T if rows else stored[given.get("H", "H")]
+    N = len(stored[given.get("labels", "labels")])
+    if H.ndim == 2 and H.shape[1] != N == H.shape[0]:
+        fix = "leave --rows out" if rows else "add --rows"
+        raise UfmError(f"{path} has {N} labels, and so many {'columns' if rows else 'rows'} in H; {fix}.")
+    return found | {"H": H}
 
 
 def _name(text: str) -> tuple[str, str]:

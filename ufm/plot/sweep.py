@@ -50,7 +50,8 @@ def swept_weight(record: Record) -> str:
     """The one weight that a record is swept along; UfmError where there is none, or more."""
     swept = [name for name in ("lam_W", "lam_H", "lam_b") if name in record.values.dims]
     if len(swept) != 1:
-        raise UfmError(f"a picture along a weight needs one that is swept; this record has {swept or 'none'}.")
+        has = " and ".join(swept) or "no weight"
+        raise UfmError(f"a picture along a weight needs one that is swept; this record is swept along {has}.")
     return swept[0]
 
 
