@@ -263,6 +263,25 @@ def test_features_near_given_ones_are_certified_where_the_residual_is_small(seed
         assert float(objective(problem, W, H, bias_of(problem, b))) >= optimum.lower_bound
 
 
+@pytest.mark.parametrize("seed", [1, 4, 5])
+def test_features_near_given_ones_have_the_best_dual_bound(seed):
+    """Where the residual is large a gap remains: the climb ends where a semidefinite program puts the best bound."""
+    pytest.importorskip("cvxpy")
+    from ufm.optimum.constrained import referee
+    from ufm.optimum.constrained.near import _bound_along
+
+    rng = np.random.default_rng(seed)
+    near = Near(rng.standard_normal((4, 10)) * 10 ** rng.uniform(-1, 0.5), 10 ** rng.uniform(-2, 1.5))
+    lam_W = 10 ** rng.uniform(-2.5, -0.5)
+    problem = Problem(ONE_HOT, lam_W=lam_W, lam_H=0.01, lam_b=LAM_B[seed % 3], constraint=near)
+    optimum, Y = solve(problem), ONE_HOT.matrix()
+    best = _bound_along(problem, near, Y, referee.near(problem, near, "CLARABEL")[0])[0]
+    on_the_ray = near_bound(problem, near, Y, optimum.W[0], optimum.H, optimum.b)[0]
+    assert optimum.status is OptimumStatus.BEST_KNOWN
+    assert on_the_ray < best - 0.05 * optimum.value
+    assert optimum.lower_bound == pytest.approx(best, abs=2e-4 * optimum.value)
+
+
 @pytest.mark.parametrize("lam_b", LAM_B)
 def test_features_near_the_optimum_are_certified(lam_b):
     """tirer2023, corollary 2.2: an optimal H0 is its own answer."""

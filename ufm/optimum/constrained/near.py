@@ -11,7 +11,10 @@ Weak duality: with a = lam_H + beta/N and any m x N matrix E with ||E||_op^2 < a
 
 the last term being the least of the penalties and -tr E'W H over W and H. At a critical point with the residual
 E = (Y - W H - b 1')/N the two sides are equal: one whose residual has no singular value above sqrt(a lam_W) is global.
+Elsewhere the bound is concave in E, and projected gradients climb from there to the best one; a gap then remains.
 """
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
@@ -30,6 +33,8 @@ _RANDOM_STARTS = 6
 _TIGHT = 1e-10
 _CVXPY_GAP = 1e-6  # what cvxpy leaves of a gap that is closed
 _POLISH = 4
+_CLIMB = 300  # steps of the dual at most, in each stage
+_SLACK = (1e-2, 1e-3, 1e-4)  # relative distance from the ball's surface
 _LARGE = 400  # unknowns up to which a Hessian by differences is cheap
 
 
@@ -49,6 +54,9 @@ def solve_near(problem: Problem, method: str = "auto") -> Optimum:
     H = _features(problem, near, Y, W, b)
     value = float(objective(problem, W, H, b if problem.has_bias else None))
     bound, dual = _dual_bound(problem, near, Y, W, H, b)
+    if value - bound > _TIGHT * max(1.0, value) and float(problem.lam_W[0]) > 0:
+        climbed = _bound_along(problem, near, Y, _climbed(problem, near, Y, dual))
+        bound, dual = max((bound, dual), climbed, key=lambda found: found[0])
     bound = max(bound, free.lower_bound)
     tight = value - bound <= _TIGHT * max(1.0, value)
     return optimum_at(
@@ -211,6 +219,61 @@ def _bound_along(problem: Problem, near: Near, Y: np.ndarray, E: np.ndarray) -> 
         found = minimize_scalar(lambda scale: -value(scale), bounds=(0.0, best), method="bounded")
         best = float(found.x) if value(float(found.x)) > value(best) else best  # pyright: ignore[reportAttributeAccessIssue]
     return value(best), best * E
+
+
+def _climbed(problem: Problem, near: Near, Y: np.ndarray, E: np.ndarray) -> np.ndarray:
+    """A dual matrix (m x N) from which the bound rises no further: projected gradients with spectral step lengths.
+
+    It lies in the span of the rows of Y, H0 and 1 (orthogonal to 1 for a free bias), so N is not the cost of a step.
+    The slope grows without bound towards ||E||_op^2 = a lam_W: the ball is widened towards it in stages.
+    """
+    N, lam_W, lam_b = problem.N, float(problem.lam_W[0]), float(problem.lam_b)
+    a, drag = float(problem.lam_H) + near.beta / N, near.beta / N
+    rows = np.vstack([Y, near.H0, np.ones((1, N))])
+    rows = rows - rows.mean(axis=1, keepdims=True) if lam_b == 0 else rows
+    _, s, Vt = np.linalg.svd(rows, full_matrices=False)
+    V = Vt[s > 1e-12 * s[0]].T
+    y, h, v = Y @ V, near.H0 @ V, V.sum(axis=0)
+    pull = 1 / lam_b if 0 < lam_b < np.inf else 0.0
+
+    def value_and_slope(F: np.ndarray) -> tuple[float, np.ndarray]:
+        pulled, response = F @ v, np.linalg.solve(a * np.eye(v.size) - F.T @ F / lam_W, h.T)
+        value = np.sum(F * y) - N / 2 * np.sum(F**2) - pull / 2 * pulled @ pulled - drag**2 / 2 * np.sum(h.T * response)
+        slope = y - N * F - pull * np.outer(pulled, v) - drag**2 / lam_W * (F @ response) @ response.T
+        return float(value), slope
+
+    F = E @ V
+    for slack in _SLACK:
+        F = _highest(value_and_slope, F, np.sqrt(a * lam_W) * (1 - slack), 1 / (N * (1 + pull)))
+    return F @ V.T
+
+
+def _highest(
+    value_and_slope: Callable[[np.ndarray], tuple[float, np.ndarray]], F: np.ndarray, limit: float, length: float
+) -> np.ndarray:
+    """The best point of a climb from F in ||F||_op <= limit, which need not rise in every step; length: its first."""
+
+    def inside(F: np.ndarray) -> np.ndarray:
+        U, s, Vt = np.linalg.svd(F, full_matrices=False)
+        return (U * np.minimum(s, limit)) @ Vt
+
+    F, least = inside(F), 1e-14 * length
+    value, slope = value_and_slope(F)
+    best, recent = (value, F), [value]
+    for _ in range(_CLIMB):
+        trial = inside(F + length * slope)
+        risen, following = value_and_slope(trial)
+        while risen < min(recent) + 1e-4 * float(np.sum(slope * (trial - F))) and length > least:
+            length /= 4
+            trial = inside(F + length * slope)
+            risen, following = value_and_slope(trial)
+        moved, bent = trial - F, slope - following
+        if float(np.max(np.abs(moved))) <= 1e-10 * limit:
+            break
+        length = float(np.sum(moved**2)) / max(float(np.sum(moved * bent)), 1e-300)
+        F, slope, recent = trial, following, [*recent[-9:], risen]
+        best = max(best, (risen, F), key=lambda found: found[0])
+    return best[1]
 
 
 def _features(problem: Problem, near: Near, Y: np.ndarray, W: np.ndarray, b: np.ndarray) -> np.ndarray:
