@@ -58,6 +58,7 @@ def whole(stated: ufm.Problem) -> None:
     assert latex.isascii()
     assert "$" not in text
     assert "\\" not in text.replace("╲", "")
+    assert max(map(len, text.split("\n"))) <= 140
     assert derivation.markdown().count("$") % 2 == 0
 
 

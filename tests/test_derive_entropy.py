@@ -34,6 +34,7 @@ def test_every_step_from_the_loss_to_the_simplex_is_verified(bias):
     assert latex.isascii()
     assert "$" not in text
     assert "\\" not in text.replace("╲", "")
+    assert max(map(len, text.split("\n"))) <= 140
     assert derivation.formulae["value"].free_symbols == {K, n, lam_W, lam_H, EPS}
 
 

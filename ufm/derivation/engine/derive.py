@@ -251,7 +251,7 @@ def _put_in(derivation: Derivation, values: Mapping[Any, Any]) -> Derivation:
         "For this problem, put into the closed form:",
         (
             *(equation(letter, value) for letter, value in changed.items()),
-            *(equation(sp.Symbol(name), formula) for name, formula in formulae.items() if _is_number(formula)),
+            *(equation(sp.Symbol(name), formula) for name, formula in formulae.items() if _is_readable(formula)),
         ),
         "definition",
         "definition",
@@ -261,8 +261,11 @@ def _put_in(derivation: Derivation, values: Mapping[Any, Any]) -> Derivation:
                    put_in=MappingProxyType(changed))  # fmt: skip
 
 
-def _is_number(formula: Any) -> bool:
-    return not formula.is_Matrix and not formula.has(Total)
+_READABLE = 50  # operations in a formula; a longer one is read in the letters in which it was derived
+
+
+def _is_readable(formula: Any) -> bool:
+    return not formula.is_Matrix and not formula.has(Total) and formula.count_ops() <= _READABLE
 
 
 def _value(formula: Any, changed: Mapping[Any, Any]) -> Any:

@@ -32,6 +32,7 @@ W, H = sp.MatrixSymbol("W", K, d), sp.MatrixSymbol("H", d, N)
 b, Y = sp.MatrixSymbol("b", K, 1), sp.MatrixSymbol("Y", K, N)
 ONES_N: Any = sp.MatrixSymbol("𝟏_N", N, 1)
 V: Any = sp.MatrixSymbol("V", d, K)
+C: Any = sp.MatrixSymbol("C", K, K)  # the centring, spelt out where it is defined
 Z_H, Z_M = sp.MatrixSymbol("Z_H", d, N), sp.MatrixSymbol("Z_M", 1, d)
 
 
@@ -73,12 +74,12 @@ def _reduce(proof: Proof, bias: Bias) -> None:
     proof.section("Reduce")
     proof.given(
         "balanced labels",
-        "Let $Y$ have the unit vector of its class for each sample; $N = Kn$, and with the centring "
-        "$C = I - \\frac1K \\mathbf{1}\\mathbf{1}'$ the labels are $(1-\\varepsilon) CY + \\frac1K\\mathbf{1}"
-        "\\mathbf{1}_N'$.",
+        "Let $Y$ have the unit vector of its class for each sample; $N = Kn$. The labels are "
+        "$(1-\\varepsilon) CY + \\frac1K\\mathbf{1}\\mathbf{1}_N'$,",
         {Y * Y.T: n * sp.Identity(K), ONES_N: Y.T * ONES},
     )
     proof.given("ones of the classes", "", ONES_RULE, shown=False)
+    proof.define("centring", "with the centring", C, CENTRED)
     proof.define("mean weight", "Let", c, sp.sqrt(lam_W * lam_H))
     proof.define("aspect", "", gamma, (lam_W / lam_H) ** sp.Rational(1, 4))
     proof.define("shrinkage", "", tau, N * c)
@@ -113,10 +114,16 @@ def _decouple(proof: Proof) -> None:
     )
     own, others = alpha * (1 - 1 / K), -alpha / K
     smooth = (1 - eps) * own + eps / K * (own + (K - 1) * others)
-    fit = sp.log(1 + (K - 1) * sp.exp(-alpha)) + own - smooth
+    proof.equal(
+        "mean logit",
+        "The mean of the logits under the label is",
+        smooth,
+        (1 - eps) * own,
+    )
+    fit = sp.log(1 + (K - 1) * sp.exp(-alpha)) + own - (1 - eps) * own
     proof.equal(
         "loss of the margin",
-        "as the log-sum-exp of the logits less their mean under the label, plus the penalty, is",
+        "and their log-sum-exp less that, plus the penalty, is",
         fit + c * sp.sqrt(n) * (K - 1) * alpha,
         _loss_of_margin(alpha),
     )
@@ -174,13 +181,13 @@ def _certificate(proof: Proof, bias: Bias, regime: Regime) -> None:
     """The tangent at E = share C Y is a sum of squares; balanced factors make it vanish."""
     proof.section(f"Certificate, {regime.name}")
     share = _share(regime)
-    residual: Any = share * CENTRED * Y
+    residual: Any = share * C * Y
     offset: Any = sp.ZeroMatrix(K, N) if bias == "none" else b * ONES_N.T
     tangent = -sp.Trace(residual.T * (W * H + offset)) + _penalties(bias)
     which = "t_{rel}" if regime is KEPT else "(1-\\varepsilon)"
     squares = [
         (N * lam_H / 2, H - W.T * residual / (N * lam_H)),
-        ((tau**2 - n * share**2) / (2 * N * lam_H), CENTRED * W),
+        ((tau**2 - n * share**2) / (2 * N * lam_H), C * W),
         (tau**2 / (2 * N * lam_H * K), ONES.T * W),
     ]
     if bias == "penalised":
@@ -202,7 +209,7 @@ def _certificate(proof: Proof, bias: Bias, regime: Regime) -> None:
             1 / K,
         )
         return
-    root = Exchangeable(sp.sqrt(alpha * sp.sqrt(n)), sp.S.Zero).matrix
+    root = sp.sqrt(alpha * sp.sqrt(n)) * C
     proof.given(
         "an isometry",
         "Take $V$ with orthonormal columns (or, as the mean direction is not used, $K-1$ of them on the centred "
@@ -226,7 +233,7 @@ def _every_minimiser(proof: Proof, bias: Bias, regime: Regime) -> None:
     """What is read off the squares and the softmax, at every global minimum."""
     proof.section(f"Geometry, {regime.name}")
     share, margin = _share(regime), alpha if regime is KEPT else sp.S.Zero
-    residual: Any = share * CENTRED * Y
+    residual: Any = share * C * Y
     zero: dict[Any, Any] = {Z_H: H - W.T * residual / (N * lam_H), Z_M: ONES.T * W}
     logits = "$\\alpha\\,CY$" if regime is KEPT else "zero"
     of_the_bias = {
@@ -238,14 +245,15 @@ def _every_minimiser(proof: Proof, bias: Bias, regime: Regime) -> None:
         f"the product ({regime.name})",
         "At any global minimum all squares vanish and $P$ is the softmax of the logits, which are "
         f"{logits} up to constants in each column. As $\\mathbf{{1}}'W = 0$"
-        f"{of_the_bias}, there are none in $WH$:",
-        {W * H: margin * CENTRED * Y},
+        f"{of_the_bias}, there are none in $WH$, which is {logits}.",
+        {W * H: proof.full(margin * C * Y)},
+        shown=False,
     )
     proof.follows(
         f"features ({regime.name})",
-        "so that",
+        "Hence",
         H.T * H,
-        margin * share / (N * lam_H) * Y.T * CENTRED * Y,
+        margin * share / (N * lam_H) * Y.T * C * Y,
         zero,
         H.T * Z_H,
         regime=regime,
@@ -254,7 +262,7 @@ def _every_minimiser(proof: Proof, bias: Bias, regime: Regime) -> None:
         f"classifier ({regime.name})",
         "and",
         W * W.T,
-        N * lam_H * margin / share * CENTRED,
+        N * lam_H * margin / share * C,
         zero,
         -N * lam_H / (share * n) * W * Z_H * Y.T + W * Z_M.T * ONES.T / K,
         regime=regime,
