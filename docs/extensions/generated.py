@@ -35,7 +35,8 @@ def write_all(app: Any, config: Any) -> None:
     pages = {"catalogue.md": _catalogue(data), "gallery.md": _gallery(), "references.md": _references(data)}
     pages["networks-table.md"] = _networks()
     pages["decay-table.md"] = decay_table(load_record(locate("numerics", "records") / "decay_bias.nc"))
-    pages["deep-regression-table.md"] = deep_regression.table(list(_records("deep-regression").values()))
+    layers = locate("numerics", "records").glob("deep_regression_*.nc")
+    pages["deep-regression-table.md"] = deep_regression.table([load_record(path) for path in layers])
     pages["feature-norms-table.md"] = feature_norms.table(
         {feature_norms.setting_of(name): record for name, record in _records("feature-norms").items()}
     )

@@ -70,9 +70,9 @@ def layers(ax: "Axes", record: Record, name: str, colour: Any, values: np.ndarra
 
 def table(records: Sequence[Record]) -> str:
     """Markdown: what the inner layers (2 to the last but one) of each run have in the mean over layers and seeds."""
-    head = "| rank | decay | NRC1 | NRC1 (rank) | NRC2 | NRC3 (rank) | NRC4/error | stable rank | of targets |"
+    head = "| data | rank | decay | NRC1 | NRC1 (rank) | NRC2 | NRC3 (rank) | NRC4/error | stable rank | of targets |"
     rows = [head, "|" + " --- |" * (head.count("|") - 1)]
-    for record in sorted(records, key=lambda r: (int(r["target_rank"]), decay_of(r))):
+    for record in sorted(records, key=lambda r: (r.provenance["data"], int(r["target_rank"]), decay_of(r))):
         names = ("deep_nrc1", "deep_nrc1_rank", "deep_nrc2", "deep_nrc3_rank")
         found = [f"{last(record, name)[:, 1:-1].mean():.2f}" for name in names]
         found.append(f"{(last(record, 'deep_nrc4')[:, 1:-1] / last(record, 'train_error')[:, None]).mean():.3g}")
@@ -80,7 +80,8 @@ def table(records: Sequence[Record]) -> str:
             f"{last(record, 'stable_rank_features')[:, 1:-1].mean():.2f}",
             f"{float(record['target_stable_rank']):.2f}",
         ]
-        rows.append(f"| {int(record['target_rank'])} | {decay_of(record):g} | " + " | ".join(found) + " |")
+        what = f"| {record.provenance['data']} | {int(record['target_rank'])} | {decay_of(record):g} | "
+        rows.append(what + " | ".join(found) + " |")
     return "\n".join(rows) + "\n"
 
 

@@ -26,7 +26,7 @@ class Study:
     """One run: networks of one regimen on one data set, with several seeds.
 
     kind: "layers" or "norms"; data: an image set of `ufm.networks.load`, or for regression also one of
-    `ufm.networks.tables`; counts: images per class (None: all that the set gives by default); rank, dimension: for
+    `ufm.networks.tables`; counts: images per class (None, in a file 0: all that there is); rank, dimension: for
     regression, targets mapped by a fixed matrix of this rank into this dimension (None: the targets as they are);
     record: the file that holds the networks.
     """
@@ -104,7 +104,7 @@ def _study(file: str, kind: str, common: Mapping[str, Any], run: Mapping[str, An
         seeds=tuple(said.get("seeds", [0])),
         regimen=Regimen.from_dict(said["regimen"]),
         record=f"{file}_{said['name']}.nc",
-        counts=said.get("counts"),
+        counts=said.get("counts") or None,
         rank=said.get("rank"),
         dimension=said.get("dimension"),
     )
