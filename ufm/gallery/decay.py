@@ -16,7 +16,7 @@ from ufm.errors import UfmError
 from ufm.metrics.weight_balance import two_weights
 from ufm.optimum import Optimum, solve
 from ufm.plot.decay import by_bias, by_direction
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem
 from ufm.record import Record, load
 from ufm.share import locate
@@ -154,11 +154,9 @@ def table(record: Record) -> str:
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """The mean direction and the cosine against lam_b, deep and shallow, and the effective weights by direction."""
-    from matplotlib.figure import Figure
-
     deep, shallow, strength = (load(locate("numerics", "records") / name) for name in spec.records)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.6), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.6), layout="constrained")
         axes = np.ravel(figure.subplots(2, 2))
         three, one = Decayed(deep), Decayed(shallow)
         for ax, decayed, name in ((axes[0], three, "mean"), (axes[1], three, "cosine"), (axes[2], one, "cosine")):

@@ -10,7 +10,7 @@ from ufm.errors import UfmError
 from ufm.metrics.onset import Course, Forecast, courses, forecasts, variation
 from ufm.optimum import solve
 from ufm.plot.against import ladder_colours
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.record import Record, load
 from ufm.share import locate
 
@@ -28,11 +28,9 @@ _IN_TIME = {"base": "base", "rescaled_3": "features times 3", "rescaled_0.3": "f
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Norm and NC1 in time, before and after the features are rescaled; fn* by setting; onsets foretold."""
-    from matplotlib.figure import Figure
-
     records = {setting_of(name): load(locate("numerics", "records") / name) for name in spec.records}
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 5.4), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 5.4), layout="constrained")
         grid: Any = figure.subfigures(1, 2, width_ratios=[1, 1.15])
         left, right = grid
         (top, bottom), (by_setting, foretold) = left.subplots(2, 1, sharex=True), right.subplots(2, 1)

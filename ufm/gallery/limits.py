@@ -6,7 +6,7 @@ import numpy as np
 
 from ufm.expected import expected, swept
 from ufm.plot.limits import by_kind, error_against, strengths_by_width
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.record import Record, load
 from ufm.share import locate
 from ufm.tolerance import tolerance
@@ -20,13 +20,11 @@ if TYPE_CHECKING:
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """Errors against steps and width, singular values against the width of the features and for batch norms."""
-    from matplotlib.figure import Figure
-
     read = {name: load(locate("numerics", "records") / name) for name in spec.records}
     steps, constant, width, d, plain, *norms = read.values()
     allowed = tolerance("measured", "singular_values").rel
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.6), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.6), layout="constrained")
         a, b, c, e = np.ravel(figure.subplots(2, 2))
         series = {"learning rate decays": _errors(steps), "learning rate constant": _errors(constant)}
         error_against(a, series, allowed, "steps of training")

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.share import locate
 
 if TYPE_CHECKING:
@@ -33,11 +33,9 @@ GUIDES = {"N": (("full", 1),), "d": (("kencarp4", 3),), "K": (("kencarp4", 2),)}
 
 def draw(_: "FigureSpec", __: "Witnesses | None") -> "Figure":
     """Measured seconds as points, one panel an axis; powers that the operations grow by as grey lines."""
-    from matplotlib.figure import Figure
-
     axes = json.loads((locate("numerics", "records") / RECORD).read_text(encoding="utf-8"))["axes"]
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 2.9), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 2.9), layout="constrained")
         panels = list(np.ravel(figure.subplots(1, 3, sharey=True)))
         for panel, (axis, (title, label)) in zip(panels, PANELS.items(), strict=True):
             against(panel, axis, axes[axis])
