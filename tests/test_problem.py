@@ -252,3 +252,18 @@ def test_every_scaling_maps_the_papers_objective_to_ours(key):
     assert printed == pytest.approx(chosen.factor(K, K * n) * float(objective(problem, W, H, b)), rel=roundoff(1, 1000))
     assert chosen.from_ours(ours, K, K * n) == pytest.approx(weights, rel=roundoff())
     assert chosen.to_ours({"lam_W": (0.3, 0.3)}, K, K * n)["lam_W"] == (ours["lam_W"],) * 2
+
+
+def test_a_table_of_targets_may_be_written_by_hand(tmp_path):
+    """The encoding's own numbers stand beside its name, or in `parameters`; what is missing is named."""
+    text = "lam_W = 0.1\nlam_H = 0.1\n[targets]\nencoding = 'one_hot'\n"
+    (tmp_path / "p.toml").write_text(text + "K = 4\ncounts = 2\n")
+    problem = Problem.from_toml(tmp_path / "p.toml")
+    assert (problem.K, problem.N) == (4, 8)
+    for wrong, says in (("counts = 2\n", "K"), ("counts = 2\nk = 4\n", "k"), ("K = 4\n", "give counts")):
+        (tmp_path / "p.toml").write_text(text + wrong)
+        with pytest.raises(ProblemError, match=says):
+            Problem.from_toml(tmp_path / "p.toml")
+    (tmp_path / "p.toml").write_text(text + "K = 4\ncounts = 2\nparameters = 3\n")
+    with pytest.raises(ProblemError, match="K = 4"):
+        Problem.from_toml(tmp_path / "p.toml")

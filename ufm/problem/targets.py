@@ -215,7 +215,11 @@ def _encoding_from_dict(spec: dict[str, Any]) -> Encoding:
     name, known = spec.get("encoding", "one_hot"), encodings.available()
     if name not in known:
         raise ProblemError("encoding", name, f"choose one of {', '.join(known)}.")
-    parameters = {k: _encoding_from_dict(v) if isinstance(v, dict) else v for k, v in spec["parameters"].items()}
+    beside = {k: v for k, v in spec.items() if k not in ("encoding", "counts", "parameters")}  # K = 4, by hand
+    given = spec.get("parameters", beside)
+    if not isinstance(given, dict) or ("parameters" in spec and beside):
+        raise ProblemError("targets", spec, f"give what {name} needs in the table, or in parameters, as in K = 4.")
+    parameters = {k: _encoding_from_dict(v) if isinstance(v, dict) else v for k, v in given.items()}
     try:
         return known[name](**parameters)
     except TypeError as error:
