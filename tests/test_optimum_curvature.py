@@ -10,6 +10,7 @@ import pytest
 from ufm import encodings
 from ufm.constraints import FeatureMetric, FixedClassifier, HardMargin, Near, NonNegative, NormBudget
 from ufm.optimum import Curvature, OptimumStatus, curvature, solve
+from ufm.optimum.constrained.point import balance_of
 from ufm.optimum.curvature import on_a_cone
 from ufm.problem import Problem, classes, gradient, objective
 
@@ -123,6 +124,8 @@ def test_the_least_curvature_is_the_differenced_lagrangians(name):
         assert found.least == pytest.approx(expected, rel=1e-5)
     assert optimum.certificate.curvature == pytest.approx(expected, rel=1e-5)
     assert str(optimum.certificate.second_order).startswith("positive: curvature least")
+    balance = optimum.certificate.balance
+    assert math.isnan(balance) if isinstance(problem.constraint, FixedClassifier) else balance <= 1e-11
     if not isinstance(problem.constraint, NonNegative | Near):
         assert optimum.certificate.unique  # the problem is convex in the product, and this minimum is strict
 
@@ -169,6 +172,7 @@ def test_the_metric_of_the_sizes_curves_as_the_usual_penalty(lam_b):
     found = np.linalg.eigvalsh((hessian + hessian.T) / 2)
     second = curvature(problem, optimum.W, optimum.H, optimum.b)
     assert second.holds
+    assert optimum.certificate.balance <= 1e-11
     assert second.least == pytest.approx(found[np.abs(found) > 1e-6 * found[-1]][0], rel=1e-4)
 
 
@@ -293,6 +297,16 @@ def test_forms_on_a_cone_are_decided(seed):
     assert x is not None
     assert np.all(A @ x >= -1e-9)
     assert float(x @ spoilt @ x) < 0
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_point_out_of_balance_is_seen(name):
+    """One feature twice as large in W and half as large in H: the same product, and balanced no more."""
+    problem = CASES[name]
+    optimum = solve(problem)
+    scaled = np.where(np.arange(optimum.H.shape[0]) == 0, 2.0, 1.0)
+    spoilt = balance_of(problem, optimum.W[0] * scaled, optimum.H / scaled[:, None])
+    assert math.isnan(spoilt) if isinstance(problem.constraint, FixedClassifier) else spoilt > 0.1
 
 
 def test_what_cannot_be_looked_at_is_said_in_words():

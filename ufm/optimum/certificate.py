@@ -54,10 +54,11 @@ class Certificate:
     value: the objective there (the infimum where it is not attained); lower_bound: no point is below it (-inf where no
     bound is known); dual: the dual point it was recomputed from, in the coordinates of the engine that made it;
     stationarity: largest norm of the gradient by a factor, relative to the norms of its terms; balance: largest
-    difference between neighbouring factors, lam_W W'W against lam_H HH', relative to its terms; rank: of the product;
-    unique: of the logits and b, None where undecided; second_order: the least curvature over the directions that the
-    problem leaves (`ufm.optimum.curvature`), or the reason in words why there is none; work: decompositions or
-    iterations spent. Residuals and second order are computed from the point's own arrays when they are first read.
+    difference between neighbouring factors, lam_W W'W against lam_H HH', relative to its terms (under a constraint what
+    that leaves of it, NaN for a fixed classifier); rank: of the product; unique: of the logits and b, None where
+    undecided; second_order: the least curvature over the directions that the problem leaves (`ufm.optimum.curvature`),
+    or the reason in words why there is none; work: decompositions or iterations spent. Residuals and second order are
+    computed from the point's own arrays when they are first read.
     """
 
     value: float

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, cg, eigsh
 
+from ufm.constraints import Near
 from ufm.errors import UfmError
 from ufm.optimum.constrained.cone import longest, longest_bound
 from ufm.optimum.critical import Critical, critical, is_known
@@ -92,6 +93,9 @@ def second_order(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: 
     if not is_known(problem):
         return f"not decided: no critical cone is written down for {type(problem.constraint).__name__}, p = {problem.p}"
     number = variables(problem, W, H)
+    if isinstance(problem.constraint, Near):  # its samples are looked at in the span of the rows of Y, H0, H and 1
+        d, N = H.shape
+        number -= d * max(0, N - (problem.m + 2 * d + 1))
     if number > _DENSE:
         return f"not looked at for {number} variables; ufm.optimum.curvature(problem, W, H, b) does"
     return curvature(problem, W, H, b)

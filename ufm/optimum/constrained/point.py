@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from ufm.constraints import FeatureMetric, Near
+from ufm.constraints import FeatureMetric, FixedClassifier, Near, NonNegative, NormBudget
 from ufm.errors import UfmError
 from ufm.optimum.cancellation import ROUND_OFF, cancellation
 from ufm.optimum.certificate import Certificate, closed
@@ -31,7 +31,7 @@ def optimum_at(
     dual: np.ndarray | None = None,
     work: int = 0,
 ) -> Optimum:
-    """Assemble an answer; balance is NaN: with a constraint on one factor nothing balances the two.
+    """Assemble an answer; its balance is what the constraint leaves of one (`balance_of`).
 
     convex: whether the problem is, in the product, at this width; then a strict minimum off the rotations is unique.
     """
@@ -44,7 +44,7 @@ def optimum_at(
         value,
         closed(lower_bound, value),
         stationarity,
-        math.nan,
+        partial(balance_of, problem, W, H),
         rank,
         unique=partial(_isolated, problem, W, H, b) if convex and status.is_global and status.is_attained else unique,
         dual=dual,
@@ -58,6 +58,32 @@ def _isolated(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -> 
     """Whether all curvature off the rotations is positive: minimisers of a convex problem are one or a segment."""
     second = second_order(problem, (W,), H, b)
     return True if isinstance(second, Curvature) and second.is_positive else None
+
+
+def balance_of(problem: Problem, W: np.ndarray, H: np.ndarray) -> float:
+    """Relative residual of what W' times the slope by W and the slope by H times H' say together at a critical point.
+
+    With multipliers for weights it is lam_W W'W = lam_H H H' (class sizes included); for non-negative features on the
+    diagonal, feature by feature; near H0 the tie joins in. NaN for a fixed classifier, which nothing balances.
+    """
+    constraint, lam_W, lam_H = problem.constraint, float(problem.lam_W[0]), float(problem.lam_H)
+    weights = problem.targets.multiplicity if H.shape[1] != problem.N else 1.0
+    match constraint:
+        case FixedClassifier():
+            return math.nan
+        case FeatureMetric():
+            left, right = lam_W * W.T @ W, lam_H * H @ constraint.inverse @ H.T
+        case Near():
+            tie = constraint.beta / problem.N
+            left, right = lam_W * W.T @ W, (lam_H + tie) * H @ H.T - tie * constraint.H0 @ H.T
+        case NormBudget():  # both multipliers times their budgets are -<W H, slope of the fit>
+            left, right = W.T @ W / constraint.E_W, H @ H.T / constraint.E_H
+        case _:
+            left, right = lam_W * W.T @ W, lam_H * (H * weights) @ H.T
+    if isinstance(constraint, NonNegative):
+        left, right = np.diag(left), np.diag(right)
+    size = float(np.linalg.norm(left) + np.linalg.norm(right))
+    return float(np.linalg.norm(left - right)) / size if size > 0 else 0.0
 
 
 def slope_of(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray, free: str) -> float:
