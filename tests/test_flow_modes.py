@@ -11,7 +11,7 @@ from ufm import encodings
 from ufm.errors import ProblemError
 from ufm.flow import Flow, State, Status, random_start, simulate
 from ufm.flow.coordinates import Coordinates, Mode, coordinates
-from ufm.flow.field import diagonal_and_mean
+from ufm.flow.kernel import diagonal_and_mean
 from ufm.flow.start import LARGE, wishart_factor
 from ufm.flow.state import checked
 from ufm.flow.within import collapse

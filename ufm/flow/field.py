@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ufm.arrays import Array, Namespace, array_namespace, to_numpy, transposed
-from ufm.flow.kernel import Kernel, kernel_of
+from ufm.flow.kernel import Kernel, diagonal_and_mean, kernel_of
 from ufm.flow.within import Law, Scatter, unseen_gradient
 from ufm.losses import loss as find_loss
 from ufm.problem import Problem
@@ -297,18 +297,6 @@ def _pull(A: Array, q: Array, N: Array | int, has_bias: bool) -> Callable[[Array
         return moved
 
     return pull
-
-
-def diagonal_and_mean(A: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-    """(a, u) with A = diag(a) + u q' exactly, or None."""
-    m, r = A.shape
-    if m != r or np.any(q == 0) or m < 3:
-        return None
-    u = A[range(m), [1, *[0] * (m - 1)]] / q[[1, *[0] * (m - 1)]]
-    rest = A - u[:, None] * q
-    a = np.diagonal(rest).copy()
-    off = np.abs(rest - np.diag(a)).max()
-    return (a, u) if off <= 4 * np.finfo(A.dtype).eps * np.abs(A).max() else None
 
 
 def _general(xp: Namespace, problem: Problem, T: Array, q: Array) -> dict[str, Callable[..., Array]]:

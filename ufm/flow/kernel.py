@@ -38,6 +38,8 @@ class Kernel:
         self.F = np.zeros((*lead, m + r if self.whole else m, m + r), dtype=kind)
         self.decay = field.decay[..., self.bias : self.end] if lead else None  # as wide as the state: for stacks
         self.eye = self.lam_W * np.eye(m)
+        alone = self.law is not None and not lead and not self.whole
+        self.parts = diagonal_and_mean(A, q) if alone else None  # of the targets: their product is none then
         if self.whole:
             self.F[..., m:, m:] = -self.lam_H * np.eye(r)
             self.F[..., :m, :m] = -self.eye
@@ -71,6 +73,10 @@ class Kernel:
         else:
             lower = np.multiply(Et, self.per_sample, out=Et)
         upper = lower
+        if self.parts is not None:
+            self._in_parts_of_targets(lower, y, Z, dZ)
+            self._decay(y, out, t)
+            return out
         if self.law is not None:
             gram = self.products[..., :m, :] if self.together else W @ np.swapaxes(W, -1, -2)
             gram = np.multiply(gram, -self.per_sample, out=self.F[..., :m, :m])
@@ -108,6 +114,21 @@ class Kernel:
             self.F[..., m:] = np.swapaxes(upper, -1, -2)
             np.matmul(self.F, Z, out=dZ[..., :m, :])
 
+    def _in_parts_of_targets(self, lower: np.ndarray, y: np.ndarray, Z: np.ndarray, dZ: np.ndarray) -> None:
+        """The same where A = diag(a) + u q': (A - b q') H' is no product then."""
+        m, (a, u) = self.m, self.parts  # pyright: ignore[reportGeneralTypeIssues]
+        W, Ht, dW, gram = Z[:m], Z[m:], dZ[:m], self.F[:, :m]
+        np.matmul(lower, W, out=dZ[m:])
+        np.matmul(W, W.T, out=gram)
+        gram *= -self.per_sample
+        np.matmul(gram, W, out=dW)
+        mean, shift = self.q_column[:, 0] @ Ht, (u - y[: self.bias] if self.bias else u) * self.per_sample
+        for i in range(0, m, self.block):
+            rows = slice(i, min(i + self.block, m))
+            moved = np.multiply(Ht[rows], (a[rows] * self.per_sample)[:, None], out=self.scaled[: rows.stop - i])
+            dW[rows] += moved
+            dW[rows] += np.multiply(mean, shift[rows, None], out=moved)
+
     def _decay(self, y: np.ndarray, out: np.ndarray, t: Any) -> None:
         """Take lam_W W and lam_H H' away, and give what the law says of D0: dW += W e^(-2lt) D0/N."""
         m, d, scale = self.m, self.d, None
@@ -138,6 +159,18 @@ class Kernel:
         for i in range(0, x.shape[0], self.block):
             part = x[i : i + self.block]
             slope[i : i + self.block] -= np.multiply(part, weight, out=self.scaled[: part.shape[0]])
+
+
+def diagonal_and_mean(A: np.ndarray, q: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """(a, u) with A = diag(a) + u q' exactly, or None."""
+    m, r = A.shape
+    if m != r or np.any(q == 0) or m < 3:
+        return None
+    u = A[range(m), [1, *[0] * (m - 1)]] / q[[1, *[0] * (m - 1)]]
+    rest = A - u[:, None] * q
+    a = np.diagonal(rest).copy()
+    off = np.abs(rest - np.diag(a)).max()
+    return (a, u) if off <= 4 * np.finfo(A.dtype).eps * np.abs(A).max() else None
 
 
 def kernel_of(field: "Field") -> Kernel | None:
