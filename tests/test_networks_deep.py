@@ -1,5 +1,6 @@
 """Deep perceptrons: exact derivatives, seeds that do not see each other, studies that go on, every layer measured."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from ufm.networks.deep_regression import MEASURES, of_layer
 from ufm.networks.deep_training import rescale, slope, train_deep
 from ufm.networks.perceptron import Perceptrons, forward
 from ufm.networks.regimen import Regimen
-from ufm.networks.studies import load_studies, run_studies
+from ufm.networks.studies import load_studies
 from ufm.networks.tables import load_table
 from ufm.record import load
 
@@ -239,10 +240,10 @@ def test_a_stopped_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.glob("*.nc")) == sorted([plain.record, other.record])
 
 
-def test_errors_come_out_of_worker_processes(tmp_path: Path) -> None:
-    plain, _ = _studies(tmp_path, "layers", "looks = 1")
-    with pytest.raises(ProblemError, match="no classes"):
-        list(run_studies([replace(plain, data="linnerud")], 1))
+@pytest.mark.parametrize("error", [ProblemError("lr", 2.0, "lower it."), MissingExtraError("torch", "train", "this")])
+def test_errors_come_out_of_worker_processes(error: Exception) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
 
 
 @pytest.mark.parametrize(
