@@ -140,9 +140,11 @@ def _given(found: dict[str, Any]) -> str:
 
 
 def _why(found: dict[str, Any]) -> str:
-    """The reason in one sentence, where the statement's author gave one."""
-    reason = found["why"].removeprefix("It is refuted: ")
-    return f"<p>Why: {inline(reason[:1].lower() + reason[1:])}</p>" if reason else ""
+    """The reason in one sentence, where the entry has one."""
+    refuted = "It is refuted"
+    if not found["why"].startswith(refuted):
+        return ""
+    return f"<p>Why: {inline(found['why'].removeprefix(refuted).lstrip(': '))}</p>"
 
 
 def _instead(entry: dict[str, Any], anchors: dict[str, str]) -> str:
