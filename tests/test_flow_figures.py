@@ -45,6 +45,18 @@ def test_every_integrator_has_its_line() -> None:
         assert [line.get_label() for line in ax.get_lines()] == names
 
 
+def test_time_is_flat_in_samples_and_linear_without_the_reduction() -> None:
+    """As recorded: ten thousand times the samples cost less than four times the time."""
+    panel = draw("scaling").axes[0]
+    curves = {str(line.get_label()): np.asarray(line.get_xydata(), dtype=float) for line in panel.get_lines()}
+    for name in ("kencarp4 (IMEX)", "kencarp5 (IMEX)", "rkc2 (stabilised)"):
+        (N, seconds), (most, slowest) = curves[name][1], curves[name][-1]
+        assert most >= 1e4 * N
+        assert slowest < 4 * seconds
+    full = curves["all samples, naive gradient (estimated)"]
+    assert full[-1, 1] > 50 * full[1, 1]
+
+
 def test_a_course_needs_times() -> None:
     problem = Problem(classes(np.eye(3), 4), lam_W=0.05, lam_H=0.05, lam_b=0.2, width=4)
     flow = simulate(problem, 0, t1=20.0, save=12)
