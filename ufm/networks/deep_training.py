@@ -31,7 +31,8 @@ def train_deep(
 ) -> Perceptrons:
     """Networks of all seeds on samples X (N x inputs) and targets Y (m x N); each as if it were trained alone.
 
-    Every seed has its own initialisation and its own order of the samples. look(networks, phase, epoch) is called after
+    Every seed has its own initialisation and its own order of the samples. The same list of seeds repeats bit for bit;
+    another list rounds differently, which long training amplifies. look(networks, phase, epoch) is called after
     an epoch, phase "entropy" or "squared" with epochs counted from 1 in each; progress(epochs done, epochs in all).
     """
     _check(X, Y, regimen, seeds)
