@@ -55,10 +55,11 @@ def _pill(verdict: str) -> str:
 
 def _how(data: dict[str, Any]) -> str:
     return (
-        f"Each statement was put to certified optima at {data['samples']} quasi-random points of its domain and at the "
-        f"domain's edges, and to gradient flows from random starts (seed {data['seed']}); statements about "
-        "metrics to as "
-        "many arrays, random and degenerate, and to an adversary that moves them uphill."
+        f"Each statement was put to certified optima at {data['samples']} quasi-random points of its domain, at the "
+        "domain's edges, at degenerate points (thresholds met exactly, ties, lost rank) and where an adversary "
+        f"climbed; to descents of competitors; and to gradient flows from random starts (seed {data['seed']}). "
+        "Statements about metrics were put to as many arrays, random and degenerate, and to an adversary that moves "
+        "them uphill; statements about trained networks to recorded ones, each judged by what other seeds taught."
     )
 
 
