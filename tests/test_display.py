@@ -8,6 +8,7 @@ import pytest
 
 import ufm
 from ufm.display import card, listing, pill
+from ufm.mathml import mathml
 
 ONE_HOT = ufm.classes(ufm.encodings.one_hot(4), 5)
 PROBLEMS = {
@@ -75,3 +76,19 @@ def test_text_is_not_markup():
         assert "<script" not in html
         assert hostile in unescape(html)
     assert "<script" not in pill(hostile, "#fff")
+
+
+@pytest.mark.parametrize(
+    ("tex", "drawn"),
+    [
+        (r"\frac12\lVert W\rVert", "<mfrac><mn>1</mn><mn>2</mn></mfrac>"),
+        (r"\frac{12}5", "<mfrac><mrow><mn>12</mn></mrow><mn>5</mn></mfrac>"),
+        (r"\frac1{2N}", "<mfrac><mn>1</mn><mrow><mn>2</mn><mi>N</mi></mrow></mfrac>"),
+        (r"\frac1K", "<mfrac><mn>1</mn><mi>K</mi></mfrac>"),
+        (r"\sqrt23", "<msqrt><mn>2</mn></msqrt><mn>3</mn>"),
+        (r"x^{12}", "<mrow><mrow><mn>12</mn></mrow></mrow></msup>"),
+        ("12 x", "<mn>12</mn><mi>x</mi>"),
+    ],
+)
+def test_a_command_takes_one_digit_as_in_tex(tex, drawn):
+    assert drawn in mathml(tex)

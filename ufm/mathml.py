@@ -104,9 +104,9 @@ def _scripted(tokens: Tokens) -> str:
         if mark == "'":
             sup += "<mo>′</mo>"
         elif mark == "_":
-            sub += _atom(tokens)
+            sub += _argument(tokens)
         else:
-            sup += _atom(tokens)
+            sup += _argument(tokens)
     sub, sup = (f"<mrow>{part}</mrow>" if part else "" for part in (sub, sup))
     if sub and sup:
         tag = "munderover" if under else "msubsup"
@@ -140,6 +140,14 @@ def _atom(tokens: Tokens) -> str:
     return f'<mo stretchy="false">{escape(shown)}</mo>' if token in "()[]|/" else f"<mo>{escape(shown)}</mo>"
 
 
+def _argument(tokens: Tokens) -> str:
+    """What a command or a script takes: as in TeX one digit of a number that has no braces, `frac12` being a half."""
+    if tokens and tokens[0][0].isdigit() and len(tokens[0]) > 1:
+        digit, tokens[0] = tokens[0][0], tokens[0][1:]
+        return f"<mn>{digit}</mn>"
+    return _atom(tokens)
+
+
 def _group(tokens: Tokens) -> str:
     """The inside of braces, whose opening one is gone; the closing one is taken."""
     inside = _row(tokens, frozenset())
@@ -169,15 +177,16 @@ def _command(name: str, tokens: Tokens) -> str:
     if name in _SILENT:
         return ""
     if name in _FRACTIONS:
-        return f"<mfrac>{_atom(tokens)}{_atom(tokens)}</mfrac>"
+        return f"<mfrac>{_argument(tokens)}{_argument(tokens)}</mfrac>"
     if name == "binom":
-        return f'<mrow><mo>(</mo><mfrac linethickness="0">{_atom(tokens)}{_atom(tokens)}</mfrac><mo>)</mo></mrow>'
+        pair = f"{_argument(tokens)}{_argument(tokens)}"
+        return f'<mrow><mo>(</mo><mfrac linethickness="0">{pair}</mfrac><mo>)</mo></mrow>'
     if name == "sqrt":
         return _root(tokens)
     if name in _ACCENTS:
-        return f'<mover accent="true">{_atom(tokens)}<mo stretchy="false">{_ACCENTS[name]}</mo></mover>'
+        return f'<mover accent="true">{_argument(tokens)}<mo stretchy="false">{_ACCENTS[name]}</mo></mover>'
     if name in _UNDER:
-        return f"<munder>{_atom(tokens)}<mo>{_UNDER[name]}</mo></munder>"
+        return f"<munder>{_argument(tokens)}<mo>{_UNDER[name]}</mo></munder>"
     if name in _UPRIGHT:
         return f"<mtext>{escape(_words(tokens))}</mtext>"
     if name in _ALPHABETS:
@@ -229,12 +238,12 @@ def _in_alphabet(name: str, text: str) -> str:
 
 def _root(tokens: Tokens) -> str:
     if not tokens or tokens[0] != "[":
-        return f"<msqrt>{_atom(tokens)}</msqrt>"
+        return f"<msqrt>{_argument(tokens)}</msqrt>"
     tokens.popleft()
     index = _row(tokens, frozenset("]"))
     if tokens:
         tokens.popleft()
-    return f"<mroot>{_atom(tokens)}<mrow>{index}</mrow></mroot>"
+    return f"<mroot>{_argument(tokens)}<mrow>{index}</mrow></mroot>"
 
 
 def _fenced(tokens: Tokens) -> str:
