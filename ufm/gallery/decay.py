@@ -154,18 +154,18 @@ def table(record: Record) -> str:
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """The mean direction and the cosine against lam_b, deep and shallow, and the effective weights by direction."""
-    deep, shallow, strength = (load(locate("numerics", "records") / name) for name in spec.records)
+    deep, shallow, strength, longer = (load(locate("numerics", "records") / name) for name in spec.records)
     with style():
-        figure = sheet(figsize=(TWO_COLUMNS, 4.6), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.8), layout="constrained")
         axes = np.ravel(figure.subplots(2, 2))
         three, one = Decayed(deep), Decayed(shallow)
         for ax, decayed, name in ((axes[0], three, "mean"), (axes[1], three, "cosine"), (axes[2], one, "cosine")):
-            by_bias(ax, **_lines(decayed, name))
+            by_bias(ax, **_lines(decayed, name), longer=_points(longer, name) if decayed is three else None)
         by_direction(axes[3], _weights([strength, deep]))
         titles = ("mean direction, three hidden layers", "cosine, three hidden layers", "cosine, one hidden layer")
         for ax, letter, title in zip(axes, "abcd", (*titles, "effective weight of the features, by direction")):
             ax.set_title(f"{letter}   {title}", loc="left")
-        figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper center", ncols=4)
+        figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper center", ncols=3)
     return figure
 
 
@@ -175,11 +175,17 @@ def _lines(decayed: Decayed, name: str) -> dict[str, Any]:
     return {
         "fine": decayed.fine,
         "curves": {theory: said[name] / unit for theory, said in decayed.curves.items()},
-        "swept": decayed.record.values["lam_b"].values,
-        "networks": decayed.networks()[name] / unit,
+        "networks": _points(decayed.record, name),
         "star": decayed.lam_b_star,
         "name": name,
     }
+
+
+def _points(record: Record, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """(lam_b, lam_b x seed) of one observable; strengths over sqrt(n)."""
+    decayed = Decayed(record)
+    unit = 1.0 if name == "cosine" else math.sqrt(decayed.problem.N / decayed.problem.K)
+    return record.values["lam_b"].values, decayed.networks()[name] / unit
 
 
 def _weights(records: list[Record]) -> list[tuple[float, np.ndarray, np.ndarray]]:

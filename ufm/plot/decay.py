@@ -15,6 +15,8 @@ _LINES: dict[str, dict[str, Any]] = {
     "two_weights": {"color": "#0072B2", "linestyle": "-", "label": "two weights"},
     "layer_below": {"color": "#009E73", "linestyle": (0, (5, 2)), "label": "metric of the last hidden layer"},
 }
+_LONGER: dict[str, Any] = {"color": "#CC79A7", "marker": "^", "markersize": 4.6, "label": "three times the steps"}
+_LONGER |= {"markeredgecolor": "black", "markeredgewidth": 0.5}
 _DIRECTIONS: tuple[dict[str, Any], ...] = (
     {"color": "#0072B2", "marker": "o", "markerfacecolor": "none", "label": "centred directions"},
     {"color": "#D55E00", "marker": "s", "label": "direction of the mean"},
@@ -27,27 +29,32 @@ def by_bias(
     *,
     fine: np.ndarray,
     curves: Mapping[str, np.ndarray],
-    swept: np.ndarray,
-    networks: np.ndarray,
+    networks: tuple[np.ndarray, np.ndarray],
     star: float,
     name: str,
+    longer: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> None:
-    """Theories as lines over `fine`, networks (swept x seed) as points with their spread; the last value, inf, apart.
+    """Theories as lines over `fine`, networks (values, value x seed) as points with their spread; inf, the last, apart.
 
-    The networks at inf are open: all theories are calibrated on them. Left of `star`, where theory loses the mean
-    direction, the ground is shaded.
+    The networks at inf are open: all theories are calibrated on them. longer: networks of more steps. Left of `star`,
+    where theory loses the mean direction, the ground is shaded.
     """
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+    swept, found = networks
     apart = swept[np.isfinite(swept)].max() * 6
     for theory, y in curves.items():
         ax.plot(fine[:-1], y[:-1], linewidth=1.2, **_LINES[theory])
         ax.plot([apart / 1.6, apart * 1.6], [y[-1]] * 2, linewidth=1.2, **{**_LINES[theory], "label": None})
     look = {**network_style(0, "mnist5k"), "linestyle": "none", "markeredgecolor": "black", "markeredgewidth": 0.5}
     look |= {"label": "networks on MNIST, bars: seeds", "zorder": 3, "markersize": 3.8}
-    middle, spread = networks.mean(axis=1), np.ptp(networks, axis=1) / 2
+    middle, spread = found.mean(axis=1), np.ptp(found, axis=1) / 2
     ax.errorbar(swept[:-1], middle[:-1], yerr=spread[:-1], **look)
     ax.errorbar([apart], middle[-1:], yerr=spread[-1:], **{**look, "markerfacecolor": "white", "label": None})
+    if longer is not None:
+        values, reached = longer
+        places = np.repeat(np.where(np.isfinite(values), values, apart), reached.shape[1])
+        ax.plot(places, reached.ravel(), linestyle="none", zorder=4, **_LONGER)
     ax.set_xscale("log")
     ax.axvspan(fine[0] / 1.2, star, color="0.93", linewidth=0, zorder=0)
     ax.set_xlim(fine[0] / 1.2, apart * 2.4)
