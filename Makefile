@@ -31,6 +31,7 @@ records: .venv/ready-demo verdicts
 	$(BIN)/ufm train heads --out numerics/records
 	$(BIN)/ufm train decay --out numerics/records
 	$(BIN)/ufm train limits --out numerics/records
+	@$(PIP) --editable ".[regression]"
 	$(BIN)/ufm train deep_regression --out numerics/records
 	$(BIN)/ufm train feature_norms --out numerics/records
 	$(BIN)/ufm solve $(PHASES) --lam-W 1 --over lam_H=5.6e-5:0.16:40 --save numerics/records/phases_p2.nc
