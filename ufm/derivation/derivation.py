@@ -93,7 +93,7 @@ class Derivation:
         return self.markdown()
 
     def markdown(self) -> str:
-        """The proof as Markdown with $...$ formulae."""
+        """The proof as Markdown, formulae between dollar signs."""
         from ufm.derivation.render import to_markdown
 
         return to_markdown(self)
