@@ -68,6 +68,7 @@ def _counterexample(theorem: Theorem, case: Case, claim: Claim, violation: Viola
         independent_by=by,
         in_tolerances=violation.ratio,
         found_by="the metric",
+        solved=False,
     )
 
 

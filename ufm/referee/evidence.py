@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 
 from ufm.catalogue import Claim, Theorem
-from ufm.catalogue.claims import Oracle, Violation
+from ufm.catalogue.claims import Beaten, Oracle, Violation
 from ufm.errors import UfmError, UncertifiedError
 from ufm.flow import simulate
 from ufm.optimum import solve
@@ -102,7 +102,8 @@ def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexampl
         except UfmError:  # a witness without an answer is no counterexample
             continue
         if violation.ratio >= _FAR:
-            independent, by = _independently(claim, problem, violation.entry)
+            points = isinstance(claim, Beaten)  # two points in closed form: the best of all points decides nothing
+            independent, by = (None, "") if points else _independently(claim, problem, violation.entry)
             return Counterexample(
                 problem,
                 claim.observable,
@@ -113,6 +114,7 @@ def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexampl
                 by,
                 violation.ratio,
                 violation.by,
+                solved=not points,
             )
     return None
 

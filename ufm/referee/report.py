@@ -92,7 +92,8 @@ class Counterexample:
     found_by: the point that has what was found, where it is not the certified global optimum; motion: the start and the
     times of the flow that breaks the claim, where it speaks of flows; seconded: whether somebody else finds it broken
     too, where that is not for one number to say; in_turn: whether `claimed` and `found` are two values of a course, one
-    after the other.
+    after the other; solved: whether what was found had to be solved for. Arithmetic on data that are written out, such
+    as a metric of an array, is its own check; it, too, is confirmed where a second computation is stated.
     """
 
     problem: Problem | Arrays | Networks
@@ -107,6 +108,7 @@ class Counterexample:
     motion: Motion | None = None
     seconded: bool = False
     in_turn: bool = False
+    solved: bool = True
 
     @property
     def confirmed(self) -> bool:
@@ -114,7 +116,7 @@ class Counterexample:
         if self.seconded:
             return True
         if self.independent is None:
-            return False
+            return not self.solved
         if math.isnan(self.found) or math.isnan(self.independent):  # what does not exist must not exist for either
             return math.isnan(self.found) and math.isnan(self.independent)
         return abs(self.independent - self.found) <= _NEARER * abs(self.found - self.claimed)
