@@ -84,7 +84,8 @@ THEOREMS = (
     Theorem(
         name="product",
         title="The product is the soft-thresholded target matrix",
-        statement=_PLAIN + r"at a global minimum $WH=U[S-\sqrt{\lambda_W\lambda_H}\,I]_+V'$ for $Y=USV'$.",
+        statement=_PLAIN
+        + r"for $d\ge m$, at a global minimum $WH=U[S-\sqrt{\lambda_W\lambda_H}\,I]_+V'$ for $Y=USV'$.",
         citation=Citation("zhou2022", "lemma on the objective without 1/N", "memory"),
         kind="tight",
         claims=(
@@ -110,7 +111,7 @@ THEOREMS = (
             }
         ),
         problem=any_targets,
-        assumes=(SHALLOW, NO_BIAS),
+        assumes=(SHALLOW, NO_BIAS, WIDE),
         scaling="zhou2022_sum",
     ),
 )
