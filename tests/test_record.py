@@ -120,7 +120,8 @@ def test_every_tolerance_has_a_reason():
     assert all(entry.reason for entry in TOLERANCES.values())
     assert {witness for witness, name in TOLERANCES if name == "*"} == {
         *("theorem", "optimum", "flow", "measured"),  # the witnesses
-        *("metrics", "path", "late slope"),  # and what is asked of arrays and of flows on their way
+        *("metrics", "path", "late slope"),  # what is asked of arrays and of flows on their way
+        "degenerate",  # and of optima at thresholds and ties
     }
     assert tolerance("flow", "no such thing") is TOLERANCES["flow", "*"]
     assert not tolerance("flow", "cosine").allows(np.array(np.nan), np.array(0.0))

@@ -215,8 +215,7 @@ class _Rows:
     def measure_fastest(self, iterations: int) -> None:
         """`ufm.flow.spectrum.fastest_rate` of every flow."""
         field, xp = self.field, self.field.xp
-        damped = isinstance(self.stepper, StackedChebyshev)  # its errors show no fast mode
-        v = self._units(self.error) + self._units(self.mode) if damped else self.error
+        v = self._units(self.error) + self._units(self.mode)
         held = self.stepper.holds_bias
         free = xp.astype(xp.arange(v.shape[1], device=getattr(v, "device", None)) >= (field.m if held else 0), v.dtype)
         length = stack.norm(field, self.y)

@@ -229,7 +229,6 @@ class _Loop:
 
     def _measure_fastest(self, iterations: int) -> None:
         holds_bias = self.stepper.holds_bias
-        damped = isinstance(self.stepper, ChebyshevStepper)  # its errors show no fast mode
         self.fastest, self.mode = fastest_rate(
             self.stepper.field,
             self.t,
@@ -238,6 +237,6 @@ class _Loop:
             self.error,
             implicit_bias=holds_bias,
             iterations=iterations,
-            mode=self.mode if damped else None,
+            mode=self.mode,
         )
         self.evaluations += iterations

@@ -29,8 +29,8 @@ def fastest_rate(
 
     slope: dy/dt at (t, y). Differences of the right-hand side replace the Jacobian: half the digits, one is enough. A
     step's error estimate is the best v to begin with, since it is where the fast modes show; and it makes the answer
-    the same in all coordinates. But what a method damps well shows there no more: with
-    the `mode` found the last time the iterations go on from both.
+    the same in all coordinates. But what a method damps well shows there no more, until its steps have grown too long:
+    with the `mode` found the last time the iterations go on from both.
     """
     xp, held, field = field.xp, slice(0, field.m), field.smooth(y, slope)
     tiny = math.sqrt(float(xp.finfo(y.dtype).eps)) * (norm(y) or 1.0)

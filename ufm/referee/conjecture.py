@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ufm.catalogue import Citation, Domain, Equals, Theorem, Values
+from ufm.catalogue import Assumption, Citation, Domain, Equals, Theorem, Values
 from ufm.catalogue.claims import Oracle
 from ufm.catalogue.grammar import parse_claim
 from ufm.errors import UfmError
@@ -48,6 +48,7 @@ def conjecture(problem: Problem, claims: tuple[Equals, ...]) -> Theorem:
         claims=claims,
         domain=Domain({"problem": Values((problem,))}),
         problem=lambda point: point["problem"],
+        assumes=(Assumption("it is this very problem", lambda other: other is problem),),
         no_proof="one problem is judged, by its certified optimum.",
     )
 
