@@ -8,7 +8,7 @@ import pytest
 from ufm import encodings
 from ufm.errors import ProblemError
 from ufm.optimum import OptimumStatus, solve
-from ufm.optimum.entropy.deep import candidates, lower_bound
+from ufm.optimum.deep.descents import candidates, lower_bound
 from ufm.problem import Problem, classes, objective
 
 
@@ -47,7 +47,7 @@ def test_the_answer_is_a_balanced_critical_point_above_its_bound(lam_b):
 
 @pytest.mark.slow
 def test_fifty_random_descents_do_not_beat_it():
-    from ufm.optimum.entropy.deep import _descend
+    from ufm.optimum.deep.descents import _descend
 
     problem = deep(4, 2)
     best, rng = solve(problem).value, np.random.default_rng(0)

@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar, overload
 
 import numpy as np
 
+from ufm.constraints import NonNegative
 from ufm.optimum.cancellation import cancellation
 from ufm.optimum.curvature import Curvature
 from ufm.problem import Problem, gradient
@@ -98,6 +99,8 @@ def stationarity(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: 
     penalties = [float(lam) * layer for lam, layer in zip(problem.lam_W, W, strict=True)]
     parts = [*zip(slope.W, penalties, strict=True), (slope.H, float(problem.lam_H) * weights * H)]
     sizes = [(_norm(g), _norm(penalty) + _norm(g - penalty)) for g, penalty in parts]
+    if isinstance(problem.constraint, NonNegative):  # features at zero may only grow
+        sizes[-1] = (_norm(np.where(H > 0, slope.H, np.minimum(slope.H, 0))), sizes[-1][1])
     if problem.has_bias:  # the slope's own terms are the mean output and the mean target
         penalty = float(problem.lam_b) * b
         terms = _norm(penalty) + _norm(slope.b - penalty) + _norm(problem.targets.mean)
@@ -116,6 +119,8 @@ def balance(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray) -> float
     differences = []
     for (lam, left), (mu, right) in itertools.pairwise(factors):
         a, b = lam * left.T @ left, mu * right @ right.T
+        if right is factors[-1][1] and isinstance(problem.constraint, NonNegative):  # only feature by feature
+            a, b = np.diag(a), np.diag(b)
         differences.append(_relative(a - b, a, b))
     return max(differences)
 

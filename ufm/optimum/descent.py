@@ -9,6 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize
 
+from ufm.constraints import NonNegative
+from ufm.optimum.bounded import descend_above_zero
+from ufm.optimum.critical import is_known
 from ufm.optimum.curvature import curvature, variables
 from ufm.optimum.hessian import Direction
 from ufm.problem import Problem, gradient, objective
@@ -31,7 +34,7 @@ def settle(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.nda
     """A local minimum at or below this point: descend, leave saddles along their escape direction, descend again."""
     end = descend(problem, W, H, b)
     for _ in range(_ESCAPES):
-        if variables(problem, end.W, end.H) > _POLISHED:
+        if variables(problem, end.W, end.H) > _POLISHED or not is_known(problem):
             break
         way = curvature(problem, end.W, end.H, end.b).direction
         if way is None:
@@ -55,7 +58,7 @@ def best_of(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.nd
 
 
 def descend(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> End:
-    """L-BFGS on all factors, then Newton steps to round-off where they are affordable."""
+    """L-BFGS on all factors, then Newton steps to round-off where they are affordable; H >= 0 where it must be."""
     shapes = [layer.shape for layer in (*W, H)]
     cuts = np.cumsum([rows * columns for rows, columns in shapes])
     scale = np.sqrt(problem.targets.multiplicity) if H.shape[1] != problem.N else np.ones(problem.N)
@@ -76,8 +79,14 @@ def descend(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.nd
 
     start = [*(layer.ravel() for layer in W), (H * scale).ravel(), *([b] if problem.has_bias else [])]
     options = {"maxiter": 5000, "maxfun": 10000, "ftol": 1e-16, "gtol": 1e-11, "maxcor": 30}
-    x = minimize(value, np.concatenate(start), jac=slope, method="L-BFGS-B", options=options).x
-    x = _polish(x, slope, value)
+    x = np.concatenate(start)
+    if isinstance(problem.constraint, NonNegative):
+        held = np.zeros(x.size, dtype=bool)
+        held[cuts[-2] : cuts[-1]] = True
+        settled = 1e-13 * max(1.0, float(np.max(np.abs(x))))
+        x, _ = descend_above_zero(lambda x: (value(x), slope(x)), x, held, settled=settled)
+    else:
+        x = _polish(minimize(value, x, jac=slope, method="L-BFGS-B", options=options).x, slope, value)
     layers, features, offset = split(x)
     return End(value(x), layers, features, np.zeros(problem.m) if offset is None else offset)
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, overload
 
+from ufm.constraints import NonNegative
 from ufm.errors import ProblemError
 from ufm.losses import RescaledMSE
 from ufm.optimum.constrained.solve import METHODS as CONSTRAINED
 from ufm.optimum.constrained.solve import solve_constrained
+from ufm.optimum.deep.descents import METHODS as DESCENTS
+from ufm.optimum.deep.descents import solve_descents
 from ufm.optimum.deep.solve import METHODS as DEEP
 from ufm.optimum.deep.solve import solve_deep
-from ufm.optimum.entropy.deep import solve_deep_entropy
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.grouped import GroupedOptimum
 from ufm.optimum.optima import Optima, one_by_one
@@ -26,7 +28,6 @@ from ufm.problem import Problem
 from ufm.problem.axes import checked_axes
 
 ENTROPY = ("auto", "closed form", "newton", *REFEREES)
-DEEP_ENTROPY = ("auto", "search")
 
 
 @overload
@@ -42,15 +43,16 @@ def solve(
 ) -> Optimum | GroupedOptimum | Optima:
     """The optimum of a problem with a lower bound, and a status that says how much the two prove.
 
-    Handled: the squared loss and cross-entropy with p >= 2 factors, `losses.rescaled_mse` with p = 2, every constraint
-    of `ufm.constraints`; any targets the loss allows, any class sizes and width, lam_b in [0, inf].
+    Handled: the squared loss, cross-entropy and `losses.rescaled_mse` with p >= 2 factors, every constraint of
+    `ufm.constraints`; any targets the loss allows, any class sizes and width, lam_b in [0, inf].
     method: "auto", or by name what must find it. Squared loss, p = 2: "closed form", "newton" (on the bias), "groups"
     (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search" (over a penalised
     bias), "branch and bound" (on it, up to five dimensions: a proof, given time), "metastable" (the local optimum that
-    keeps every direction). Cross-entropy, p = 2: "closed form", "newton", "cvxpy"; p >= 3: "search". Rescaled: "closed
-    form", "proximal gradient", "cvxpy". A constraint: "auto", "cvxpy". "cvxpy" is an independent solver for small
-    convex problems, Clarabel, or SCS by "cvxpy:scs", accurate to about 1e-8: what it finds is valued and bounded anew,
-    so that an open gap shows its own error, and a status never rests on its word.
+    keeps every direction). Cross-entropy, p = 2: "closed form", "newton", "cvxpy". Rescaled, p = 2: "closed form",
+    "proximal gradient", "cvxpy". Both at p >= 3, and non-negative features there: "search" (descents from structured
+    and random starts). A constraint: "auto", "cvxpy". "cvxpy" is an independent solver for small convex problems,
+    Clarabel, or SCS by "cvxpy:scs", accurate to about 1e-8: what it finds is valued and bounded anew, so that an open
+    gap shows its own error, and a status never rests on its word.
     over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
     the squared loss at p = 2 in one batch. With several layers lam_W is not swept.
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply, and lists those
@@ -74,15 +76,15 @@ def solve(
 
 def _engine(problem: Problem) -> tuple[tuple[str, ...], Callable[[Problem, str], Optimum]]:
     """The methods that apply to a problem, and the solver that knows them."""
+    if problem.p > 2 and isinstance(problem.constraint, NonNegative):
+        return DESCENTS, solve_descents
     if problem.constraint is not None:
         return CONSTRAINED, solve_constrained
     if problem.loss == "mse":
         return (SQUARED, solve_squared) if problem.p == 2 else (DEEP, solve_deep)
     if problem.loss == "cross_entropy":
-        return (ENTROPY, solve_entropy) if problem.p == 2 else (DEEP_ENTROPY, solve_deep_entropy)
+        return (ENTROPY, solve_entropy) if problem.p == 2 else (DESCENTS, solve_descents)
     if not isinstance(problem.loss, RescaledMSE):
         fix = "no solver in ufm/optimum knows a lower bound for this loss; simulate follows its gradient flow."
         raise ProblemError("loss", problem.loss, fix)
-    if problem.p == 2:
-        return WEIGHTED, solve_weighted
-    raise ProblemError("loss", problem.loss, "solve handles this loss for one linear layer; simulate its flow instead.")
+    return (WEIGHTED, solve_weighted) if problem.p == 2 else (DESCENTS, solve_descents)

@@ -12,25 +12,20 @@ a new atom along E g g' lowers the objective: local minima with room for one mor
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.optimize import minimize
 
+from ufm.losses import RescaledMSE
 from ufm.losses import loss as find_loss
+from ufm.optimum.bounded import descend_above_zero
 from ufm.optimum.constrained.cone import longest, longest_bound
 from ufm.optimum.entropy.duality import dual_value as entropy_dual
 from ufm.optimum.entropy.program import EntropyProgram
 from ufm.problem import Problem
 
-_ROUNDS = 8  # of quasi-Newton steps, then Newton's
-_NEWTON = 12
-_POLISHED = 300  # unknowns up to which a Hessian by differences is cheap
 _SETTLED = 1e-12  # slope, relative to t, that is round-off
 _REACHED = 1e-10  # relative excess of ||E g|| over t at which no feature is added any more: the gap is of that order
-
-Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]  # value and slope
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +41,7 @@ class Atoms:
 class GaugeProgram:
     """min over X, b of sum_k r_k^2 loss(x_k/r_k + b, t_k) + t gamma(X) + lam_b/2 ||b||^2; T targets (m x columns)."""
 
-    loss: str
+    loss: str | RescaledMSE
     T: np.ndarray
     r: np.ndarray
     t: float
@@ -57,7 +52,7 @@ class GaugeProgram:
         """The program of a problem with one linear layer."""
         root = np.sqrt(problem.targets.multiplicity / problem.N)
         t = math.sqrt(float(problem.lam_W[0])) * math.sqrt(float(problem.lam_H)) * math.sqrt(problem.N)
-        return GaugeProgram(str(problem.loss), problem.targets.columns, root, t, float(problem.lam_b))
+        return GaugeProgram(problem.loss, problem.targets.columns, root, t, float(problem.lam_b))
 
     @property
     def has_bias(self) -> bool:
@@ -100,60 +95,9 @@ def descend(program: GaugeProgram, start: Atoms) -> tuple[Atoms, int]:
         at = split(x)
         return program.value(at), flat(program.slopes(at))
 
-    bounds = [(None, None)] * (m * j) + [(0, None)] * (j * columns) + [(None, None)] * m
-    held = np.array([low == 0 for low, _ in bounds])
-    options = {"maxiter": 400, "maxfun": 1000, "ftol": 0, "gtol": 1e-13, "maxcor": 20}
-    x, work = flat(start), 0
-    for _ in range(_ROUNDS):
-        before = fun(x)[0]
-        end = minimize(fun, x, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
-        work += int(end.nit)
-        x = _polish(fun, end.x, held)
-        value, slope = fun(x)
-        slope = np.where(held & (x == 0), np.minimum(slope, 0), slope)
-        if float(np.max(np.abs(slope))) <= _SETTLED * program.t or before - value <= 1e-14 * abs(value):
-            break
+    held = np.repeat((False, True, False), (m * j, j * columns, m))
+    x, work = descend_above_zero(fun, flat(start), held, settled=_SETTLED * program.t)
     return split(x), work
-
-
-def _polish(fun: Objective, x: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """Newton steps with a differenced Hessian on the variables away from their bound, while they shorten the slope.
-
-    A step that meets bounds ends at the first, and that variable stays there.
-    """
-    zero = held & (x <= 1e-9 * float(np.max(x[held], initial=0.0)))
-    x = np.where(zero, 0.0, x)
-    value, slope = fun(x)
-    for _ in range(_NEWTON):
-        free = np.flatnonzero(~zero)
-        if free.size > _POLISHED:
-            return x
-        step = _newton_step(fun, x, slope, free)
-        length = np.divide(x, -step, out=np.full_like(x, np.inf), where=held & (step < 0))
-        blocked = float(np.min(length, initial=np.inf)) < 1
-        trial = np.maximum(x + min(1.0, float(np.min(length, initial=np.inf))) * step, np.where(held, 0.0, -np.inf))
-        if blocked:
-            trial[np.argmin(length)] = 0.0
-        trial_value, trial_slope = fun(trial)
-        zero = held & (trial == 0)
-        shorter = blocked or np.linalg.norm(trial_slope[~zero]) < np.linalg.norm(slope[free])
-        if not shorter or trial_value > value + 1e-12 * max(1.0, abs(value)):
-            break
-        x, value, slope = trial, trial_value, trial_slope
-    return x
-
-
-def _newton_step(fun: Objective, x: np.ndarray, slope: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """Minus H^+ slope on the free variables, zero elsewhere; H by central differences, flat directions left alone."""
-    size = 1e-6 * max(1.0, float(np.max(np.abs(x), initial=0.0)))
-    shifts = np.zeros((free.size, x.size))
-    shifts[np.arange(free.size), free] = size
-    hessian = np.array([(fun(x + e)[1][free] - fun(x - e)[1][free]) / (2 * size) for e in shifts])
-    curved, vectors = np.linalg.eigh((hessian + hessian.T) / 2)
-    kept = np.abs(curved) > 1e-8 * np.max(np.abs(curved), initial=0.0)
-    step = np.zeros_like(x)
-    step[free] = -vectors[:, kept] @ ((vectors[:, kept].T @ slope[free]) / np.abs(curved[kept]))
-    return step
 
 
 def grow(program: GaugeProgram, at: Atoms, room: int) -> tuple[Atoms, int]:
@@ -232,7 +176,9 @@ def _duals(program: GaugeProgram, at: Atoms) -> list[np.ndarray]:
 def _dual_value(program: GaugeProgram, E: np.ndarray) -> float:
     if program.loss == "cross_entropy":
         return entropy_dual(_entropy_program(program), E)[0]
-    value = float(np.sum(E * program.T * program.r) - np.sum(E**2) / 2)
+    rescaled = isinstance(program.loss, RescaledMSE)
+    w, M = (program.loss.weights(program.T), program.loss.M) if rescaled else (1.0, 1.0)
+    value = M * float(np.sum(E * program.T * program.r)) - float(np.sum(E**2 / w)) / 2
     pull = E @ program.r
     return value - (float(pull @ pull) / (2 * program.lam_b) if 0 < program.lam_b < math.inf else 0.0)
 

@@ -1,4 +1,4 @@
-"""A fixed classifier: ridge regression for the squared loss, Newton's method for the cross-entropy; both convex.
+"""A fixed classifier: ridge regression for the squared loss, Newton's method for the others; all convex.
 
 With the shares p_k = n_k/N and any dual matrix e (m x columns) weak duality gives, loss* the loss's conjugate,
 value >= lam_W/2 ||W||^2 - sum_k p_k (loss*(e_k) + ||W'e_k||^2/(2 N lam_H)) - ||sum_k p_k e_k||^2/(2 lam_b).
@@ -10,6 +10,7 @@ import numpy as np
 
 from ufm.constraints import FixedClassifier
 from ufm.errors import ProblemError
+from ufm.losses import RescaledMSE
 from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at, slope_of
 from ufm.optimum.optimum import Optimum
@@ -26,10 +27,11 @@ def solve_fixed_classifier(problem: Problem, method: str = "auto") -> Optimum:
     if not isinstance(constraint, FixedClassifier):
         raise ProblemError("constraint", constraint, "this solver needs a FixedClassifier.")
     W = constraint.W
-    if problem.loss not in ("mse", "cross_entropy"):
-        raise ProblemError("loss", problem.loss, "a fixed classifier is solved for 'mse' and 'cross_entropy'.")
-    if problem.loss == "cross_entropy" and float(problem.lam_H) == 0:
-        raise ProblemError("lam_H", problem.lam_H, "the cross-entropy needs lam_H > 0 to have a minimiser.")
+    if problem.loss not in ("mse", "cross_entropy") and not isinstance(problem.loss, RescaledMSE):
+        fix = "a fixed classifier is solved for 'mse', 'cross_entropy' and rescaled_mse."
+        raise ProblemError("loss", problem.loss, fix)
+    if problem.loss != "mse" and float(problem.lam_H) == 0:
+        raise ProblemError("lam_H", problem.lam_H, "with this loss a fixed classifier needs lam_H > 0.")
     if (solver := solver_of(method)) is not None:
         H, b, steps, found_by = *referee.fixed_classifier(problem, W, solver), 1, method
     elif problem.loss == "mse":
@@ -74,8 +76,8 @@ def _ridge(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _newton(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Damped Newton on (H, b): the Hessian is one d x d block a column, bordered by the bias."""
     T, n, N = problem.targets.columns, problem.targets.multiplicity / problem.N, problem.N
-    lam, d, K, m = N * float(problem.lam_H), W.shape[1], problem.targets.columns.shape[1], problem.m
-    lam_b, mass = (float(problem.lam_b) if problem.has_bias else math.inf), T.sum(axis=0)
+    lam, d, K, m = N * float(problem.lam_H), W.shape[1], T.shape[1], problem.m
+    lam_b = float(problem.lam_b) if problem.has_bias else math.inf
     H, b = np.zeros((d, K)), np.zeros(m)
 
     def value_at(H: np.ndarray, b: np.ndarray) -> float:
@@ -83,14 +85,9 @@ def _newton(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray, in
 
     value = value_at(H, b)
     for step in range(1, _MAX_STEPS + 1):
-        p = _softmax(W @ H + b[:, None]) * mass
-        slope_H, slope_z = W.T @ (p - T) + lam * H, p - T
+        slope_z, curve = _slope_and_curvature(problem, W @ H + b[:, None])
+        slope_H = W.T @ slope_z + lam * H
         slope_b = slope_z @ n + (lam_b * b if problem.has_bias else 0)
-        # Curvature of the loss in the logits: diag(p) - pp'/mass for each column.
-        curve = (
-            np.einsum("ik,ij->kij", p, np.eye(m))
-            - np.einsum("ik,jk->kij", p, p) / np.maximum(mass, 1e-300)[:, None, None]
-        )
         blocks = np.einsum("ia,kij,jc->kac", W, curve, W) + lam * np.eye(d)
         border = np.einsum("ia,kij->kaj", W, curve)
         solved = np.linalg.solve(blocks, np.concatenate([border, slope_H.T[:, :, None]], axis=2))
@@ -115,11 +112,23 @@ def _newton(problem: Problem, W: np.ndarray) -> tuple[np.ndarray, np.ndarray, in
     return H, b, _MAX_STEPS
 
 
+def _slope_and_curvature(problem: Problem, Z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the loss in the logits: m x columns, and one m x m block a column (diag(p) - pp'/mass for cross-entropy)."""
+    T, unit = problem.targets.columns, np.eye(problem.m)
+    if isinstance(problem.loss, RescaledMSE):
+        w = problem.loss.weights(T)
+        return w * (Z - problem.loss.M * T), np.einsum("ik,ij->kij", w, unit)
+    mass = T.sum(axis=0)
+    p = _softmax(Z) * mass
+    spread = np.einsum("ik,jk->kij", p, p) / np.maximum(mass, 1e-300)[:, None, None]
+    return p - T, np.einsum("ik,ij->kij", p, unit) - spread
+
+
 def _dual_bound(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray]:
     """The dual objective at the residual e of this point, made feasible: nothing of the primal enters but e."""
     T, n, N = problem.targets.columns, problem.targets.multiplicity / problem.N, problem.N
     Z = W @ H + b[:, None]
-    e = Z - T if problem.loss == "mse" else _softmax(Z) * T.sum(axis=0) - T
+    e = Z - T if problem.loss == "mse" else _slope_and_curvature(problem, Z)[0]
     lam_H, lam_b = float(problem.lam_H), float(problem.lam_b)
     if lam_H == 0:  # then W'e = 0 is a constraint
         U, s, _ = np.linalg.svd(W, full_matrices=False)
@@ -130,6 +139,8 @@ def _dual_bound(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -
         e, mean = e - mean[:, None], np.zeros_like(mean)
     if problem.loss == "mse":
         fit = -np.sum(n * (e * T)) - np.sum(n * e**2) / 2
+    elif isinstance(problem.loss, RescaledMSE):
+        fit = -problem.loss.M * np.sum(n * (e * T)) - np.sum(n * e**2 / problem.loss.weights(T)) / 2
     else:
         e, mass = _towards_the_mean(e, T, n), T.sum(axis=0)
         p, mean = np.maximum(e + T, 0.0), e @ n

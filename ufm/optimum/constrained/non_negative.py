@@ -7,10 +7,13 @@ of `atoms` proves the formula. Below that width the problem is not convex, and t
 """
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ufm.errors import ProblemError
+from ufm.losses import RescaledMSE
 from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.atoms import Atoms, GaugeProgram, descend, grow, lower_bound, pruned
 from ufm.optimum.constrained.point import optimum_at
@@ -20,6 +23,7 @@ from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.solve import solve_squared
 from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
+from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem, gradient, objective
 
 _STARTS = 6
@@ -29,8 +33,11 @@ _TIGHT = 1e-8
 
 def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     """The global minimum, certified by its dual, where the width is free or large enough; else the best descent."""
-    if problem.loss not in ("mse", "cross_entropy"):
-        raise ProblemError("loss", problem.loss, "non-negative features are solved for 'mse' and 'cross_entropy'.")
+    solvers: dict[Any, Callable[[Problem, str], Optimum]] = {"mse": solve_squared, "cross_entropy": solve_entropy}
+    solve_free = solve_weighted if isinstance(problem.loss, RescaledMSE) else solvers.get(problem.loss)
+    if solve_free is None:
+        fix = "non-negative features are solved for 'mse', 'cross_entropy' and rescaled_mse."
+        raise ProblemError("loss", problem.loss, fix)
     if problem.p != 2:
         fix = "non-negative features are certified under one layer only; follow their flow with ufm.simulate."
         raise ProblemError("lam_W", f"{problem.p - 1} layers", fix)
@@ -38,7 +45,7 @@ def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     if solver is not None and float(problem.lam_W[0]) * float(problem.lam_H) > 0:
         return _refereed(problem, method, solver)
     free = problem.replace(constraint=None, width=None)
-    below = solve_squared(free, method) if problem.loss == "mse" else solve_entropy(free, method)
+    below = solve_free(free, method)
     program = GaugeProgram.of(problem)
     if program.t == 0:
         return _unpenalised(problem, below)

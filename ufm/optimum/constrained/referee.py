@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ufm.constraints import FeatureMetric, Near, NormBudget
+from ufm.losses import RescaledMSE
 from ufm.optimum.referees import run
 from ufm.problem import Problem
 
@@ -156,6 +157,9 @@ def _fit(problem: Problem, Z: Any) -> Any:
     T, share = problem.targets.columns, problem.targets.multiplicity / problem.N
     if problem.loss == "mse":
         return cp.sum_squares((Z - T) @ np.diag(np.sqrt(share))) / 2
+    if isinstance(problem.loss, RescaledMSE):
+        weights = np.sqrt(problem.loss.weights(T) * share)
+        return cp.sum_squares(cp.multiply(weights, Z - problem.loss.M * T)) / 2
     columns = range(T.shape[1])
     return sum(share[k] * (T[:, k].sum() * cp.log_sum_exp(Z[:, k]) - T[:, k] @ Z[:, k]) for k in columns)
 

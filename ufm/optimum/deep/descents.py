@@ -1,8 +1,10 @@
-"""Cross-entropy with several linear layers (p >= 3): not convex; descents from structured starts, bounded from below.
+"""Several linear layers (p >= 3) where the squared loss's formulae do not reach: descents from structured starts.
 
-The factors minimised out, the penalty of the product X (over all samples) is (p/2) Lam sum_i s_i^(2/p), concave in each
-singular value, so low rank is rewarded: the simplex of deep neural collapse need not win [garrod2024]. Starts are the
-centred targets themselves, blocks of few classes each, points on a circle, low-rank random patterns, and noise.
+Cross-entropy, the rescaled squared loss, and non-negative features under any loss are not convex there: the best of the
+descents is the answer, bounded by a convex problem below this one, or by the same one without the sign. The factors
+minimised out, the penalty of the product X (over all samples) is (p/2) Lam sum_i s_i^(2/p), concave in each singular
+value, so low rank is rewarded: the simplex of deep neural collapse need not win [garrod2024]. Starts are the centred
+targets themselves, blocks of few classes each, points on a circle, low-rank random patterns, and noise.
 """
 
 import math
@@ -13,13 +15,19 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from ufm.constraints import NonNegative
 from ufm.errors import ProblemError
+from ufm.losses import RescaledMSE
+from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.descent import settle
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum, finish
+from ufm.optimum.squared.solve import solve_squared
 from ufm.optimum.status import OptimumStatus
-from ufm.problem import Problem, objective
+from ufm.optimum.weighted.solve import solve_weighted
+from ufm.problem import ClassTargets, Problem, SampleTargets, classes, objective, samples
 
+METHODS = ("auto", "search")
 _RANDOM_STARTS = 6
 
 
@@ -34,13 +42,13 @@ class Candidate:
     b: np.ndarray
 
 
-def solve_deep_entropy(problem: Problem, method: str) -> Optimum:
-    """The best point of all descents, with a lower bound from a convex problem below this one; status SEARCHED.
+def solve_descents(problem: Problem, method: str) -> Optimum:
+    """The best point of all descents, with a lower bound from a problem below this one; status SEARCHED.
 
     Where some weight is zero the infimum is that of the unpenalised product, taken from p = 2 and padded with layers.
     """
-    if method not in ("auto", "search"):
-        raise ProblemError("method", method, "for cross-entropy with several layers choose 'auto' or 'search'.")
+    if method not in METHODS:
+        raise ProblemError("method", method, f"for this problem choose one of {', '.join(METHODS)}.")
     if problem.Lam == 0:
         return _unpenalised(problem)
     found = candidates(problem)
@@ -72,29 +80,72 @@ def candidates(problem: Problem, seed: int = 0) -> list[Candidate]:
 
     Compare `candidates(problem)[0].value` with the least of them: a smaller one competes with deep neural collapse.
     """
-    d = problem.width if problem.width is not None else min(problem.targets.columns.shape)
-    ends = []
-    for name, X in _patterns(problem, np.random.default_rng(seed)):
+    signed = isinstance(problem.constraint, NonNegative)
+    shape = problem.targets.columns.shape
+    d = problem.width if problem.width is not None else shape[1] if signed else min(shape)
+    rng, ends = np.random.default_rng(seed), []
+    for name, X in _patterns(problem, rng):
         W, H = _balanced(problem, _best_scale(problem, X), d)
+        if signed:
+            W, H = _turned(W, H) if name != "zero" else (W, H)
         ends.append(_descend(problem, name, W, H))
     return ends
 
 
 def lower_bound(problem: Problem, value: float) -> float:
-    """A bound on the global minimum from any objective `value` that is attained.
+    """A bound on the global minimum from any objective `value` that is attained: the best of those that apply.
 
-    At a minimum (p/2) Lam s^(2/p) <= value - floor for every singular value, with floor the entropy of the targets: s
-    is at most S. On [0, S] the concave s^(2/p) lies above its chord S^(2/p - 1) s, and what is left is convex: p = 2.
+    A sign of the features only takes points away. The rescaled loss is at least min(k, 1) times the squared loss of the
+    targets M y, and the bound of that one knows all layers.
     """
-    p, T = problem.p, problem.targets.columns
-    mass = T.sum(axis=0)
-    entropy = -np.sum(np.where(T > 0, T * np.log(np.where(T > 0, T / np.where(mass > 0, mass, 1), 1)), 0), axis=0)
-    floor = float(entropy @ problem.targets.multiplicity) / problem.N
+    free = problem.replace(constraint=None)
+    if problem.loss == "mse":
+        return solve_deep(free).lower_bound
+    bound = _chord_bound(free, value)
+    if isinstance(problem.loss, RescaledMSE):
+        share = min(problem.loss.k, 1.0)
+        below = free.replace(
+            targets=_larger(problem, problem.loss.M),
+            loss="mse",
+            lam_W=tuple(float(lam) / share for lam in problem.lam_W),
+            lam_H=float(problem.lam_H) / share,
+            lam_b=float(problem.lam_b) / share,
+        )
+        bound = max(bound, share * solve_deep(below).lower_bound)
+    return bound
+
+
+def _chord_bound(problem: Problem, value: float) -> float:
+    """At a minimum (p/2) Lam s^(2/p) <= value - floor for every singular value, floor the least loss: s is at most S.
+
+    On [0, S] the concave s^(2/p) lies above its chord S^(2/p - 1) s, and what is left is convex: p = 2.
+    """
+    p, floor = problem.p, 0.0
+    if problem.loss == "cross_entropy":  # the entropy of the targets
+        T = problem.targets.columns
+        mass = T.sum(axis=0)
+        share = np.where(T > 0, T / np.where(mass > 0, mass, 1), 1)
+        floor = float(-np.sum(np.where(T > 0, T * np.log(share), 0), axis=0) @ problem.targets.multiplicity) / problem.N
     largest = (2 * max(value - floor, 0.0) / (p * problem.Lam)) ** (p / 2)
     if largest == 0:
         return floor
     c = p / 2 * problem.Lam * largest ** (2 / p - 1)
-    return solve_entropy(problem.replace(lam_W=c, lam_H=c, width=None), "auto").lower_bound
+    return _one_layer(problem.replace(lam_W=c, lam_H=c, width=None)).lower_bound
+
+
+def _larger(problem: Problem, M: float) -> ClassTargets | SampleTargets:
+    """The targets times M."""
+    targets = problem.targets
+    if isinstance(targets, ClassTargets):
+        return classes(M * targets.codes, targets.counts)
+    return samples(M * targets.matrix())
+
+
+def _one_layer(problem: Problem) -> Optimum:
+    """The same loss with one linear layer: convex."""
+    if problem.loss == "mse":
+        return solve_squared(problem, "auto")
+    return solve_entropy(problem, "auto") if problem.loss == "cross_entropy" else solve_weighted(problem, "auto")
 
 
 def _patterns(problem: Problem, rng: np.random.Generator) -> Iterator[tuple[str, np.ndarray]]:
@@ -102,6 +153,8 @@ def _patterns(problem: Problem, rng: np.random.Generator) -> Iterator[tuple[str,
     T = problem.targets.columns
     m, K = T.shape
     yield "deep neural collapse", T - T.mean(axis=0)
+    if problem.loss != "cross_entropy" or isinstance(problem.constraint, NonNegative):
+        yield "the targets", T  # cross-entropy without a sign does not see their mean
     if m == K:
         for size in range(2, min(K, 5)):
             yield f"blocks of {size} classes", _blocks(K, size)
@@ -155,6 +208,19 @@ def _balanced(problem: Problem, X: np.ndarray, d: int) -> tuple[tuple[np.ndarray
     return tuple(W), H
 
 
+def _turned(W: tuple[np.ndarray, ...], H: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray]:
+    """The same product with the features turned to (H'H)^(1/2), a feature a column, and cut at zero."""
+    d, columns = H.shape
+    if d < columns:
+        return W, np.abs(H)
+    U, s, Vt = np.linalg.svd(H)
+    turn = np.eye(d)
+    turn[:columns, :columns] = Vt.T
+    root = np.zeros_like(H)
+    root[:columns] = (Vt.T * s) @ Vt
+    return (*W[:-1], W[-1] @ U @ turn.T), np.maximum(root, 0.0)
+
+
 def _descend(problem: Problem, name: str, W: tuple[np.ndarray, ...], H: np.ndarray) -> Candidate:
     end = settle(problem, W, H, np.zeros(problem.m))
     return Candidate(name, end.value, end.W, end.H, end.b)
@@ -162,16 +228,23 @@ def _descend(problem: Problem, name: str, W: tuple[np.ndarray, ...], H: np.ndarr
 
 def _unpenalised(problem: Problem) -> Optimum:
     """Some weight is zero: the product costs nothing in the infimum, which p = 2 without weights has as well."""
-    flat = solve_entropy(problem.replace(lam_W=0.0, lam_H=0.0), "auto")
-    d = flat.W[0].shape[1]
+    flat = _one_layer(problem.replace(lam_W=0.0, lam_H=0.0, constraint=None))
+    W, H = flat.W[0], flat.H
+    if isinstance(problem.constraint, NonNegative):  # one feature a column makes any product
+        d, columns = problem.width or H.shape[1], H.shape[1]
+        if d < columns:
+            fix = f"with a zero weight non-negative features are solved for width >= {columns}; raise it."
+            raise ProblemError("width", problem.width, fix)
+        W, H = W @ H @ np.eye(columns, d), np.eye(d, columns)
+    d = W.shape[1]
     between = np.eye(d) if flat.certificate.rank > 0 else np.zeros((d, d))
     status, weights = flat.status, [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
     if flat.certificate.rank > 0 and status is OptimumStatus.CERTIFIED and max(weights) > 0:
         status = OptimumStatus.NOT_ATTAINED
     return finish(
         problem,
-        (flat.W[0], *(between for _ in problem.lam_W[1:])),
-        flat.H,
+        (W, *(between for _ in problem.lam_W[1:])),
+        H,
         flat.b,
         status=status,
         method=flat.method,
