@@ -176,8 +176,9 @@ def _duals(program: GaugeProgram, at: Atoms) -> list[np.ndarray]:
 def _dual_value(program: GaugeProgram, E: np.ndarray) -> float:
     if program.loss == "cross_entropy":
         return entropy_dual(_entropy_program(program), E)[0]
-    rescaled = isinstance(program.loss, RescaledMSE)
-    w, M = (program.loss.weights(program.T), program.loss.M) if rescaled else (1.0, 1.0)
+    loss, w, M = program.loss, 1.0, 1.0
+    if isinstance(loss, RescaledMSE):
+        w, M = loss.weights(program.T), loss.M
     value = M * float(np.sum(E * program.T * program.r)) - float(np.sum(E**2 / w)) / 2
     pull = E @ program.r
     return value - (float(pull @ pull) / (2 * program.lam_b) if 0 < program.lam_b < math.inf else 0.0)
