@@ -38,9 +38,6 @@ def solve_non_negative(problem: Problem, method: str = "auto") -> Optimum:
     if solve_free is None:
         fix = "non-negative features are solved for 'mse', 'cross_entropy' and rescaled_mse."
         raise ProblemError("loss", problem.loss, fix)
-    if problem.p != 2:
-        fix = "non-negative features are certified under one layer only; follow their flow with ufm.simulate."
-        raise ProblemError("lam_W", f"{problem.p - 1} layers", fix)
     solver = solver_of(method)
     if solver is not None and float(problem.lam_W[0]) * float(problem.lam_H) > 0:
         return _refereed(problem, method, solver)
