@@ -15,10 +15,10 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ufm.constraints import FeatureMetric
 from ufm.errors import ProblemError
+from ufm.optimum.bounded import descend_above_zero
 from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at, slope_of
 from ufm.optimum.optimum import Optimum
@@ -29,6 +29,7 @@ from ufm.problem import Problem, objective
 _STEPS, _LOOK = 20_000, 100  # proximal steps at most, and between looks at the gap
 _GAP = 1e-12  # relative gap at which nothing more is done
 _TIGHT = 1e-9
+_SETTLED = 1e-12  # slope, relative to tau, that is round-off
 
 
 @dataclass(frozen=True, eq=False)
@@ -149,7 +150,7 @@ def _shrunk(X: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def _polished(program: _Program, X: np.ndarray) -> np.ndarray:
-    """Quasi-Newton steps on balanced factors of X, which keep its rank."""
+    """Quasi-Newton steps, then Newton's, on balanced factors of X, which keep its rank."""
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
     kept = s > 1e-9 * max(float(s[0]), 1e-300)
     if not np.any(kept):
@@ -163,8 +164,7 @@ def _polished(program: _Program, X: np.ndarray) -> np.ndarray:
         return value, np.concatenate([(slope @ G.T).ravel(), (W.T @ slope).ravel()]) + program.tau * x
 
     start = np.concatenate([(U[:, kept] * root).ravel(), (root[:, None] * Vt[kept]).ravel()])
-    options = {"maxiter": 500, "maxfun": 1000, "ftol": 0, "gtol": 1e-14, "maxcor": 30}
-    x = minimize(fun, start, jac=True, method="L-BFGS-B", options=options).x
+    x, _ = descend_above_zero(fun, start, np.zeros(start.size, dtype=bool), settled=_SETTLED * program.tau)
     return x[: m * r].reshape(m, r) @ x[m * r :].reshape(r, -1)
 
 
