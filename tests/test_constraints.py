@@ -643,7 +643,7 @@ def test_errors_in_a_word_name_the_field_and_the_fix(make, words):
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=Near(np.ones((1, 1)), 1)), "N = 10 columns"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=HardMargin()), "cross_entropy"),
         (lambda: Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NormBudget(1, 1)), "one layer"),
-        (lambda: solve(Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NonNegative())), "ufm.simulate"),
+        (lambda: solve(Problem(ONE_HOT, lam_W=(1, 1), lam_H=1, constraint=NonNegative()), "cvxpy"), "auto, search"),
         (lambda: Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=cast(Any, "relu")), "ufm.constraints"),
         (
             lambda: solve(Problem(ONE_HOT, lam_W=1, lam_H=1, constraint=NonNegative()), "newton"),

@@ -74,7 +74,7 @@ def test_the_loss_survives_a_file(tmp_path):
         ),
         (lambda: solve(problem_of(2, 1, 1, 1, 0.0), "newton"), "proximal gradient"),
         (lambda: solve(problem_of(2, [1, 2], 1, 1, 0.0), "closed form"), "equal sizes"),
-        (lambda: solve(problem_of(2, 1, 1, 1, 0.0).replace(lam_W=(1, 1))), "simulate"),
+        (lambda: solve(problem_of(2, 1, 1, 1, 0.0).replace(lam_W=(1, 1)), "cvxpy"), "auto, search"),
     ],
 )
 def test_errors_name_the_field_and_the_fix(make, words):
