@@ -105,6 +105,10 @@ def test_both_pictures_from_the_shell(arrays, tmp_path):
         (("solve", "--classes", 4, "--t-rel", 0.2, "--plot", "mine.png"), "--over"),
         (("solve", "--classes", 4, "--t-rel", 0.2, "--over", "lam_H=0.1:0.2:3", "--plot", "mine.xyz"), "xyz"),
         (("sweep", "flow_phase"), "Did you mean 'flow_phases'"),
+        (("train", "encoding"), "Did you mean 'encodings'"),
+        (("train", "cifar"), "limits"),
+        (("train", "nowhere.toml"), "no such file"),
+        (("train", "flow_phases"), "`ufm sweep`"),
         (("sweep", "nowhere.toml"), "no such file"),
     ],
 )

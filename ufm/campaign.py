@@ -1,6 +1,5 @@
 """A campaign: one problem swept along one field, put to the theorem, the optimum, the flow and trained networks."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 from ufm.errors import ProblemError
 from ufm.problem import Problem, classes
-from ufm.share import locate
+from ufm.share import read_campaign
 
 
 @dataclass(frozen=True)
@@ -81,14 +80,7 @@ class Campaign:
 
 def load_campaign(name: str | Path) -> Campaign:
     """A campaign by name (of `numerics/campaigns`) or by the path of a TOML file."""
-    path = Path(name) if str(name).endswith(".toml") else locate("numerics", "campaigns") / f"{name}.toml"
-    if not path.exists():
-        known = ", ".join(sorted(p.stem for p in locate("numerics", "campaigns").glob("*.toml")))
-        raise ProblemError("campaign", str(name), f"no such file; the campaigns that come along are: {known}.")
-    try:
-        spec = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError("campaign", str(path), f"this is not TOML: {error}.") from None
+    path, spec = read_campaign(name)
     for required in ("title", "theorem", "problem", "sweep"):
         if required not in spec:
             raise ProblemError(required, None, f"{path.name} needs this entry.")

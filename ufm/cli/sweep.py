@@ -1,12 +1,11 @@
 """`ufm sweep`: the flows of a campaign or of any product of axes, resumed wherever they stopped."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ufm.cli.terminal import JsonFlag, campaign_file, console, print_json, progress_bars
+from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars
 
 
 def sweep(
@@ -24,8 +23,10 @@ def sweep(
 
     Example: ufm sweep flow_phases --out results
     """
-    path = campaign_file(campaign)
-    if "theorem" in _top(path):
+    from ufm.share import read_campaign
+
+    path, spec = read_campaign(campaign)
+    if "theorem" in spec:
         _of_theorem(campaign, out, as_json=json)
         return
     from ufm.sweeping import load_plan
@@ -50,13 +51,6 @@ def sweep(
     axes = " x ".join(f"{len(values)} {name}" for name, values in plan.axes.items())
     console().print(f"{plan.count} flows ({axes}), {steady:.1%} at rest", markup=False)
     console().print(f"wrote {written}", markup=False)
-
-
-def _top(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, OSError):
-        return {}  # the loader says what is wrong
 
 
 def _of_theorem(campaign: str, out: Path, *, as_json: bool) -> None:

@@ -51,28 +51,6 @@ def table(title: str, header: list[str], rows: list[list[str]], numeric_from: in
     return made
 
 
-def campaign_file(name: str) -> Path:
-    """The path of a TOML file, or of a campaign that comes along; UfmError says which ones there are."""
-    from difflib import get_close_matches
-
-    from ufm.errors import UfmError
-    from ufm.share import locate
-
-    if name.endswith(".toml"):
-        if not Path(name).is_file():
-            raise UfmError(f"{name}: no such file.")
-        return Path(name)
-    known = {path.stem: path for path in sorted(locate("numerics", "campaigns").glob("*.toml"))}
-    if name not in known:
-        near = get_close_matches(name, known, 1)
-        raise UfmError(
-            f"no campaign {name!r}. "
-            + (f"Did you mean {near[0]!r}? " if near else f"Known: {', '.join(known)}. ")
-            + "One of your own is the path of a file that ends in .toml."
-        )
-    return known[name]
-
-
 def save_figure(figure: Any, path: Path) -> None:
     """Write a figure in the format that the path's ending names; UfmError where matplotlib does not know it."""
     from ufm.errors import UfmError

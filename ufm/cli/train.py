@@ -1,6 +1,5 @@
 """`ufm train`: train a campaign's networks and save the record."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,22 +27,18 @@ def train(
 
     Example: ufm train class_encoding --out results
     """
+    from ufm.errors import ProblemError
+    from ufm.share import read_campaign
+
+    path, spec = read_campaign(campaign)
+    if not spec.keys() & {"study", "run", "theorem"}:
+        fix = f"{path.name} lists no networks; give it tables [[run]], or run its flows with `ufm sweep`."
+        raise ProblemError("run", None, fix)
     out.mkdir(parents=True, exist_ok=True)
-    spec, run = _spec(campaign), _Asked(campaign, only, out, processes, missing=missing, quiet=json)
+    run = _Asked(campaign, only, out, processes, missing=missing, quiet=json)
     written = run.studies() if "study" in spec else run.trials() if "run" in spec else run.networks()
     if json:
         print_json({"records": written})
-
-
-def _spec(campaign: str) -> dict[str, Any]:
-    """What the file says, to see what it lists: studies, runs of its own, or the networks of a theorem."""
-    from ufm.share import locate
-
-    path = Path(campaign) if campaign.endswith(".toml") else locate("numerics", "campaigns") / f"{campaign}.toml"
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
-        return {}  # the loader says what is wrong
 
 
 @dataclass(frozen=True)

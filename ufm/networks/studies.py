@@ -5,7 +5,6 @@ The file says `study = "layers"` (regression, every layer of it) or `study = "no
 
 import multiprocessing
 import os
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import Any
 from ufm.errors import ProblemError
 from ufm.networks.regimen import Regimen
 from ufm.record import Record
-from ufm.share import locate
+from ufm.share import read_campaign
 
 STUDIES = ("layers", "norms")
 _FIELDS = ("name", "data", "counts", "rank", "dimension", "seeds", "regimen")
@@ -54,10 +53,7 @@ class Study:
 
 def load_studies(name: str | Path) -> list[Study]:
     """The studies of a file of `numerics/campaigns`, or of a TOML file at a path."""
-    path = Path(name) if str(name).endswith(".toml") else locate("numerics", "campaigns") / f"{name}.toml"
-    if not path.exists():
-        raise ProblemError("studies", str(name), "there is no such file.")
-    spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    path, spec = read_campaign(name)
     kind = spec.get("study")
     if kind not in STUDIES:
         raise ProblemError("study", kind, f"choose one of {', '.join(STUDIES)}.")

@@ -1,6 +1,5 @@
 """Trials: what a TOML file says about networks to train, run by run, each run one record against the theory."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from ufm.networks.data import ImageSet, load
 from ufm.networks.recipe import Recipe
 from ufm.problem import Problem, classes, samples
 from ufm.problem.targets import Targets
-from ufm.share import locate
+from ufm.share import read_campaign
 
 _WEIGHTS = ("lam_b", "t_rel", "lam_H", "lam_W", "decay")
 _OF_RECIPE = ("width", "d", "steps", "batch", "lr", "final_lr")
@@ -84,10 +83,7 @@ class Trial:
 
 def load_trials(name: str | Path) -> list[Trial]:
     """The trials of a file of `numerics/campaigns`, or of a TOML file at a path."""
-    path = Path(name) if str(name).endswith(".toml") else locate("numerics", "campaigns") / f"{name}.toml"
-    if not path.exists():
-        raise ProblemError("trials", str(name), "there is no such file.")
-    spec = tomllib.loads(path.read_text(encoding="utf-8"))
+    path, spec = read_campaign(name)
     if not spec.get("run"):
         raise ProblemError("run", None, f"{path.name} needs at least one table [[run]].")
     return list(_trials(path.stem, spec))
