@@ -178,9 +178,9 @@ def test_another_figure_would_be_seen(figures, tmp_path):
     assert compare_images(str(tmp_path / "depth.png"), str(tmp_path / "other.png"), tol=8) is not None
 
 
-@pytest.mark.parametrize("name", ["depth-phases", "encodings", "phase-diagram", "sizes"])
-def test_drawings_of_cells_stay_small(name):
-    """Cells are one image, not a path each: two megabytes otherwise."""
+@pytest.mark.parametrize("name", ["depth-phases", "encodings", "feature-norms", "phase-diagram", "sizes"])
+def test_drawings_of_cells_and_of_many_points_stay_small(name):
+    """They are one image, not a path each: up to two megabytes otherwise."""
     assert (locate("figures") / f"{name}.svg").stat().st_size < 200_000
 
 

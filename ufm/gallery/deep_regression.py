@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ufm.plot.against import ladder_colours
-from ufm.plot.style import TWO_COLUMNS, style
+from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.record import Record, load
 from ufm.share import locate
 
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """NRC1 to NRC4 over the layers for full-rank targets; ranks, alignment and norms beside what theory asks."""
-    from matplotlib.figure import Figure
-
     records = [load(locate("numerics", "records") / name) for name in spec.records]
     full = _by_decay(records, 5)
     with style():
-        figure = Figure(figsize=(TWO_COLUMNS, 4.3), layout="constrained")
+        figure = sheet(figsize=(TWO_COLUMNS, 4.3), layout="constrained")
         axes = np.ravel(figure.subplots(2, 4))
         colours = dict(zip((decay_of(r) for r in full), ladder_colours(len(full)), strict=True))
         names = ("deep_nrc1", "deep_nrc2", "deep_nrc3")

@@ -160,6 +160,7 @@ def _in_time(top: "Axes", bottom: "Axes", records: Mapping[str, Record]) -> None
         for i, run in enumerate(courses(records[name], name)):
             epochs = np.arange(1, run.fn.size + 1)
             look: dict[str, Any] = {"color": colour, "markersize": 1.6, "linestyle": "none", "marker": "s"}
+            look["rasterized"] = True  # thousands of points: one image, not a path each
             look["zorder"] = 3 if name == "base" else 2
             top.plot(epochs, run.fn, label=_IN_TIME[name] if i == 0 else None, **look)
             bottom.plot(epochs, run.nc1, **look)
