@@ -15,6 +15,7 @@ from ufm.derivation.engine import shallow
 from ufm.derivation.engine.shallow import shrinkage
 from ufm.share import locate
 from ufm.symbols import K, N, Y, delta_kl, lam_b, lam_H, lam_W, n, n_k
+from ufm.tolerance import tolerance
 
 ENCODINGS = ("one_hot", "simplex", "one_vs_rest")
 
@@ -120,6 +121,26 @@ def test_a_problem_in_letters_of_ones_own():
     assert derivation.steps[-1].section == "This problem"
 
 
+def assert_same_value(derived: float, optimum: float) -> None:
+    assert abs(derived - optimum) <= tolerance("optimum", "value").allowed(optimum)
+
+
+@pytest.mark.parametrize(("encoding", "bias"), [("one_hot", 0.0), ("simplex", math.inf)])
+@pytest.mark.parametrize("layers", [(0.05,), (0.05, 0.03)])
+def test_centred_targets_need_no_more_than_their_rank(encoding, bias, layers):
+    targets = ufm.classes(getattr(ufm.encodings, encoding)(4), 3)
+    problem = ufm.Problem(targets, width=3, lam_W=layers, lam_H=0.02, lam_b=bias)
+    assert_same_value(ufm.derive(problem).at()["value"], ufm.solve(problem).value)
+
+
+def test_regression_targets_in_numbers_need_their_singular_values_alone():
+    targets = np.random.default_rng(0).standard_normal((3, 8))
+    for layers in ((0.02,), (0.02, 0.01)):
+        problem = ufm.Problem(ufm.samples(targets), width=3, lam_W=layers, lam_H=0.02)
+        found = ufm.derive(problem).at({"sigma_i": np.linalg.svd(targets, compute_uv=False)})
+        assert_same_value(found["value"], ufm.solve(problem).value)
+
+
 REFUSED = {
     "constraint": equal_classes("one_hot", math.inf, 3, 2, (0.1, 0.1)).replace(
         constraint=ufm.constraints.NonNegative()
@@ -127,7 +148,10 @@ REFUSED = {
     "unequal": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n_k), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
     "regression": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
     "codes": ufm.Problem(ufm.classes(ufm.encodings.binary(6), 2), lam_W=0.1, lam_H=0.1),
-    "width": equal_classes("one_hot", 0, 4, 2, (0.1, 0.1)).replace(width=2),
+    "width = 2: below 3": equal_classes("one_hot", 0, 4, 2, (0.1, 0.1)).replace(width=2),
+    "width = 3: below 4": equal_classes("one_hot", math.inf, 4, 2, (0.1, 0.1)).replace(width=3),
+    r"width = 2: below Min\(N, m\)": ufm.Problem(ufm.samples(Y), width=2, lam_W=lam_W, lam_H=lam_H),
+    r"width = 1: below 3": ufm.Problem(ufm.classes(ufm.encodings.one_hot(3), n_k), width=1, lam_W=lam_W, lam_H=lam_H),
     "lam_W = 0": equal_classes("one_hot", 0, 4, 2, (0, 0.1)),
 }
 

@@ -209,8 +209,25 @@ def test_numbers_are_asked_for_by_name():
         derived.at({name: by_name[name] for name in ("K", "n", "lam_H")})
     with pytest.raises(ufm.UfmError, match=r"values\[lam_b\]: the formulae have no such letter"):
         derived.at({**by_name, "lam_b": 1})
-    with pytest.raises(ufm.UfmError, match=r"values\[n\] = nan: give numbers"):
-        derived.at({**by_name, "n": math.nan})
+    for letter, value, says in (
+        ("n", math.nan, "give numbers"),
+        ("n", "two", "give numbers"),
+        ("lam_H", math.inf, "give numbers"),
+        ("lam_H", [0.1, 0.2, 0.3], "give one number"),
+        ("K", 2.5, "give an integer"),
+        ("lam_H", -1, "give a positive number"),
+    ):
+        with pytest.raises(ufm.UfmError, match=rf"values\[{letter}\] = .*: {says}"):
+            derived.at({**by_name, letter: value})
+    sizes = {N: 6, n_k: (3, 2, 1, 1), sigma: 1, lam_H: 0.1, LAYERS[0]: 0.1, LAYERS[1]: 0.1}
+    with pytest.raises(ufm.UfmError, match=r"values\[n_k\] has 4 sizes for K = 3 classes: give one a class"):
+        ufm.derive(problem(ufm.classes(ufm.encodings.one_hot(3), n_k), 3, math.inf)).at(sizes)
+
+
+def test_a_letter_of_ones_own_comes_before_ours_of_that_name():
+    own = sp.Symbol("lam_W", positive=True)
+    derived = ufm.derive(ufm.Problem(ufm.classes(ufm.encodings.one_hot(4), 5), lam_W=own, lam_H=0.02))
+    assert derived.at({"lam_W": 0.01})["value"] == derived.at({own: 0.01})["value"]
 
 
 # refusals and faults

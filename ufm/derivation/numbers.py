@@ -13,8 +13,8 @@ from ufm.derivation.derivation import Derivation
 from ufm.errors import UfmError
 from ufm.symbols import K, Total, cov, delta_kl, lam_b, lam_H, lam_W, n_k, n_l, sigma, sigma_c
 
-_PYTHON_NAMES = {"lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}
-_OF_DIRECTIONS = (sigma, sigma_c, cov)
+_PYTHON_NAMES = {"K": K, "lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}
+_WITH_AN_INDEX = (n_k, sigma, sigma_c, cov)  # one number a class, or a direction
 
 
 def numbers(derivation: Derivation, values: Mapping[Any, Any]) -> dict[str, Any]:
@@ -33,18 +33,32 @@ def numbers(derivation: Derivation, values: Mapping[Any, Any]) -> dict[str, Any]
 def _letters(formulae: Mapping[str, Any], values: Mapping[Any, Any]) -> dict[Any, np.ndarray]:
     """Letter -> number or array; a letter may be given by its name, or as Python writes it (lam_W)."""
     used = {letter for each in formulae.values() for letter in sp.sympify(each).free_symbols}
-    by_name = {letter.name: letter for letter in used} | _PYTHON_NAMES
+    by_name = _PYTHON_NAMES | {letter.name: letter for letter in used}
     found: dict[Any, np.ndarray] = {}
     for key, value in values.items():
         letter = by_name.get(key) if isinstance(key, str) else key
         if letter is None or (letter not in used and letter != K):
             shown = ", ".join(sorted(str(each) for each in used - {delta_kl}))
             raise UfmError(f"values[{key}]: the formulae have no such letter; they have {shown}.")
-        number = np.asarray(value, dtype=float)
-        if np.any(np.isnan(number)):
-            raise UfmError(f"values[{key}] = {value}: give numbers.")
-        found[letter] = number
+        found[letter] = _checked(key, letter, value)
     return found
+
+
+def _checked(key: Any, letter: Any, value: Any) -> np.ndarray:
+    """The value of a letter as floats: finite, not negative, an array only where the letter has an index."""
+    try:
+        number = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        number = np.asarray(np.nan)
+    if not np.all(np.isfinite(number)):
+        raise UfmError(f"values[{key}] = {value}: give numbers.")
+    if number.ndim > (1 if letter in _WITH_AN_INDEX else 0):
+        raise UfmError(f"values[{key}] = {value}: give one number; only a letter with an index takes a list of them.")
+    if letter.is_integer and np.any(number != np.round(number)):
+        raise UfmError(f"values[{key}] = {value}: give an integer.")
+    if np.any(number < 0) or (letter.is_positive and np.any(number == 0)):
+        raise UfmError(f"values[{key}] = {value}: give {'a positive number' if letter.is_positive else '0 or more'}.")
+    return number
 
 
 def _number(name: str, formula: Any, known: Mapping[Any, np.ndarray]) -> Any:
@@ -53,8 +67,8 @@ def _number(name: str, formula: Any, known: Mapping[Any, np.ndarray]) -> Any:
     inner = {dummy: float(np.sum(_number(name, total.args[0], known))) for total, dummy in totals.items()}
     outer = formula.xreplace(totals)
     at: dict[Any, Any] = {**known, **inner}
-    if outer.has(delta_kl) or outer.has(n_k):
-        at |= _pairs(outer, known, name)
+    if outer.has(delta_kl):
+        at |= _pairs(known, name)
     arguments = sorted(outer.free_symbols, key=str)
     missing = [str(letter) for letter in arguments if letter not in at]
     if missing:
@@ -66,16 +80,13 @@ def _number(name: str, formula: Any, known: Mapping[Any, np.ndarray]) -> Any:
     return float(found) if found.ndim == 0 else found
 
 
-def _pairs(formula: Any, known: Mapping[Any, np.ndarray], name: str) -> dict[Any, Any]:
-    """delta_kl, and n_k and n_l as column and row, for the K of the values."""
-    sizes = known.get(n_k)
-    classes = int(sizes.size) if sizes is not None and sizes.ndim else int(known[K]) if K in known else None
-    if not formula.has(delta_kl):
-        return {}
-    if classes is None:
+def _pairs(known: Mapping[Any, np.ndarray], name: str) -> dict[Any, Any]:
+    """delta_kl, and n_k and n_l as column and row, for the K of the values or as many classes as there are sizes."""
+    sizes = np.asarray(known.get(n_k, 1.0))
+    if sizes.ndim == 0 and K not in known:
         raise UfmError(f"{name} has one number a pair of classes: give K as well, or all class sizes n_k.")
-    at: dict[Any, Any] = {delta_kl: np.eye(classes)}
-    if sizes is not None:
-        column = np.broadcast_to(sizes, (classes,))[:, None]
-        at |= {n_k: column, n_l: column.T}
-    return at
+    classes = int(known[K]) if K in known else sizes.size
+    if sizes.shape not in ((), (classes,)):
+        raise UfmError(f"values[{n_k}] has {sizes.size} sizes for K = {classes} classes: give one a class.")
+    column = np.broadcast_to(sizes, (classes,))[:, None]
+    return {delta_kl: np.eye(classes), **({n_k: column, n_l: column.T} if n_k in known else {})}

@@ -88,6 +88,10 @@ class Codes:
         """Whether both singular values are the same, as for one-hot codes."""
         return vanishes(self.size - self.mean_size)
 
+    def rank(self, bias: Bias) -> Any:
+        """The rank of the targets, centred where the bias is free: the width that is needed."""
+        return K - 1 if bias == "free" or self.is_centred else K
+
     def pieces(self, bias: Bias) -> tuple[Piece, ...]:
         """Disjoint regimes that together are all of K >= 2, n and the weights."""
         if bias == "free" or self.is_centred:
@@ -135,7 +139,7 @@ def balanced_classes(codes: Codes, bias: Bias) -> Derivation:
         "The optimum of equal classes",
         f"Squared loss, one linear layer, {BIAS[bias]}, $K \\ge 2$ classes of $n$ samples with the codes "
         f"$\\alpha I + \\beta \\mathbf{{1}}\\mathbf{{1}}'$, $\\alpha = {sp.latex(codes.alpha)}$ and "
-        f"$\\alpha + K\\beta = {sp.latex(codes.mean)}$, a width of at least $K$.",
+        f"$\\alpha + K\\beta = {sp.latex(codes.mean)}$, a width of at least ${codes.rank(bias)}$.",
     )
     proof.carry(shrinkage(bias))
     _spectrum(proof, codes, bias)

@@ -112,7 +112,7 @@ def deep_classes(codes: Codes, bias: Bias, order: Any) -> Derivation:
         f"Squared loss, $p = {sp.latex(order)}$ factors of any positive weights, {BIAS[bias]}, $K \\ge 2$ classes of "
         "$n$ samples with the codes "
         f"$\\alpha I + \\beta \\mathbf{{1}}\\mathbf{{1}}'$, $\\alpha = {sp.latex(codes.alpha)}$ and "
-        f"$\\alpha + K\\beta = {sp.latex(codes.mean)}$, widths of at least $K$.",
+        f"$\\alpha + K\\beta = {sp.latex(codes.mean)}$, widths of at least ${codes.rank(bias)}$.",
     )
     proof.carry(deep(bias))
     if sp.sympify(order).is_Integer:

@@ -52,12 +52,12 @@ def derive(problem: Problem) -> Derivation:
     targets = problem.targets
     if isinstance(targets, SymbolicSamples | SampleTargets):
         _decoupled(problem, bias)
-        return _put_in(_any_targets(bias), _weights(problem))
+        return _put_in(_any_targets(bias), {N: targets.N, **_weights(problem)})
     sizes = _sizes(targets)
     if sizes == n_k or isinstance(sizes, tuple):
         return _of_unequal(problem, sizes, bias, _unequal(), _weights(problem))
-    _wide(problem, targets.K)
     codes = _codes(targets.encoding)
+    _wide(problem, codes.rank(bias).subs(K, targets.K))
     values = {K: targets.K, n: sizes, **_weights(problem)}
     return _put_in(_up_to_rotation(_balanced(codes, bias), targets.encoding), values)
 
@@ -107,12 +107,12 @@ def _deep(problem: Problem, bias: Bias) -> Derivation:
     weights = {Pi: sp.prod(problem.lam_W), lam_H: problem.lam_H}
     if isinstance(targets, SymbolicSamples | SampleTargets):
         _decoupled(problem, bias)
-        return _put_in(_deep_targets(bias, order), weights)
+        return _put_in(_deep_targets(bias, order), {N: targets.N, **weights})
     sizes = _sizes(targets)
     if sizes == n_k or isinstance(sizes, tuple):
         return _of_unequal(problem, sizes, bias, _deep_sizes(order), weights)
-    _wide(problem, targets.K)
     codes = _codes(targets.encoding)
+    _wide(problem, codes.rank(bias).subs(K, targets.K))
     if bias == "penalised":
         _symmetric(problem, targets, codes)
         weights[lam_b] = problem.lam_b
@@ -139,7 +139,8 @@ def _rho(lam_b: Any) -> Any:
 
 
 def _decoupled(problem: Problem, bias: Bias) -> None:
-    """Refuse a penalised bias for targets whose mean is in no known direction."""
+    """Refuse a penalised bias for targets whose mean is in no known direction, and a width below their rank."""
+    _wide(problem, sp.Min(problem.targets.m, problem.targets.N))
     if bias == "penalised":
         raise OutOfReachError(
             f"lam_b = {problem.lam_b} with regression targets: the bias couples the directions unless the target "
@@ -193,7 +194,10 @@ def _bias(problem: Problem) -> Bias:
 
 def _wide(problem: Problem, needed: Any) -> None:
     if problem.width is not None and not (sp.sympify(problem.width) - needed).is_nonnegative:
-        raise OutOfReachError(f"width = {problem.width}: below {needed} the problem is not convex; leave width=None.")
+        raise OutOfReachError(
+            f"width = {problem.width}: below {needed}, the rank that the targets may have, no closed form is carried; "
+            "leave width=None, or try ufm.solve."
+        )
 
 
 def _sizes(targets: ClassTargets | SymbolicClasses) -> Any:
@@ -213,8 +217,8 @@ def _of_unequal(
             f"unequal class sizes with {encoding.name} codes and lam_b = {problem.lam_b}: the mean direction is no "
             "singular direction of the targets, and the bias couples them. One-hot codes with lam_b = inf decouple."
         )
+    _wide(problem, problem.targets.K)  # pyright: ignore
     if isinstance(sizes, tuple):
-        _wide(problem, len(sizes))
         derivation = replace(derivation, formulae=MappingProxyType(with_sizes(derivation, sizes)))
         return _put_in(derivation, {N: sum(sizes), K: len(sizes), **weights})
     return _put_in(derivation, {K: problem.targets.K, **weights})  # pyright: ignore
