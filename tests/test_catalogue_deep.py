@@ -170,7 +170,11 @@ def test_a_proof_does_not_reach_the_reverse_comparison():
     assert prove_statement(theorem).stands
     reverse = replace(theorem, claims=(Beaten(BLOCKS, COLLAPSE),))
     assert not prove_statement(reverse).stands
-    assert check(replace(reverse, no_proof="planted"), samples=4).verdict is Verdict.REFUTED
+    report = check(replace(reverse, no_proof="planted"), samples=4)
+    assert report.verdict is Verdict.REFUTED
+    assert report.counterexample is not None
+    assert report.counterexample.independent is None  # the best of all points says nothing about these two
+    assert "no second computation confirms" in report.meaning
 
 
 def test_named_points_are_compared_with_the_optimum():

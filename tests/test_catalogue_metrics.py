@@ -22,6 +22,7 @@ from ufm.referee.arrays import arrays_oracle, gather_arrays
 from ufm.referee.proof import prove_statement
 from ufm.referee.relations import is_derived_relation
 from ufm.referee.report import quiet
+from ufm.report import describe
 from ufm.symbols import K
 
 CATALOGUE = catalogue()
@@ -224,6 +225,22 @@ def test_a_users_own_statement_about_a_metric(tmp_path):
     assert reports["by_one"].verdict is Verdict.REFUTED
     assert reports["by_nothing"].verdict is Verdict.VERIFIED
     assert "H = [[" in str(reports["by_one"])
+
+
+def test_plain_arithmetic_is_not_said_to_be_confirmed():
+    """A metric of arrays that are written out refutes alone and says so; a second computation confirms it or not."""
+    theorem = replace(CATALOGUE["papyan2020:nc1_zero"], confirms={})
+    alone = check(theorem, samples=2)
+    assert alone.verdict is Verdict.REFUTED
+    assert alone.counterexample is not None
+    assert not alone.counterexample.confirmed
+    assert "no second computation confirms" in describe(alone, samples=2, seed=0)["meaning"]
+    assert "no second computation confirms" in alone.counterexample.sentence()
+    for other, verdict in ((2 / 3, Verdict.REFUTED), (0.0, Verdict.INCONCLUSIVE)):
+        report = check(replace(theorem, confirms={"within_share": ("by hand", lambda case, x=other: x)}), samples=2)
+        assert report.verdict is verdict
+        assert (report.meaning == Verdict.REFUTED.value) is (verdict is Verdict.REFUTED)
+        assert bool(report.needs) is (verdict is Verdict.INCONCLUSIVE)
 
 
 # Relations, arrays, lemmas

@@ -23,6 +23,8 @@ class Tolerance:
         return np.abs(x - reference) <= self.abs + self.rel * np.abs(reference)
 
 
+FAR = 1e3  # tolerances: by so many a counterexample misses at least, and by so many numbers differ that are said to
+
 _CERTIFIED = Tolerance(1e-9, 1e-9, "first order in the square root of a relative duality gap of 1e-12, with round-off")
 _FLOW = Tolerance(1e-6, 1e-6, "first order in gtol / slowest rate, away from lam_b = lam_b*")
 _NETWORK = Tolerance(1e-2, 0.0, "finite training with a decayed learning rate; the excess loss says how finite")

@@ -12,10 +12,9 @@ from ufm.catalogue.formula import Formula, Letters
 from ufm.errors import UfmError, UncertifiedError
 from ufm.problem import Problem, objective
 from ufm.record import Record
-from ufm.tolerance import tolerance
+from ufm.tolerance import FAR, tolerance
 
 _RESOLVED = 3e-5  # distances in the logits that a relative gap of 1e-9, second order in them, resolves
-_FAR = 1e3  # tolerances by which numbers that are said to differ must do so
 
 Oracle = Callable[[Problem], Record]  # a witness: the optimum, the flow, ...
 
@@ -25,7 +24,8 @@ class Violation:
     """By how many tolerances an answer misses a claim (at most 1 is agreement), with both numbers.
 
     entry: the flat index of the worst entry, for observables that are arrays; by: who has what was found, where it is
-    not the witness that was asked.
+    not the witness that was asked; arithmetic: whether both numbers come from formulae at points that the statement
+    writes out, so that there is nothing to ask a witness.
     """
 
     ratio: float
@@ -33,6 +33,7 @@ class Violation:
     claimed: float
     entry: int = 0
     by: str = ""
+    arithmetic: bool = False
 
 
 @dataclass(frozen=True)
@@ -289,7 +290,7 @@ class Differs:
     def violation(self, problem: Problem, oracle: Oracle) -> Violation:
         """A thousand over the claim's own violation: at most 1 where the two are apart."""
         equal = self.claim.violation(problem, oracle)
-        return replace(equal, ratio=_FAR / equal.ratio if equal.ratio > 0 else float("inf"))
+        return replace(equal, ratio=FAR / equal.ratio if equal.ratio > 0 else float("inf"))
 
     def seen(self, record: Record, problem: Problem) -> np.ndarray:
         """The observable of a record, flat, in the units of the claim."""
@@ -379,7 +380,7 @@ class Beaten:
         """A thousand tolerances over the rival's lead: at most 1 where it wins."""
         point, rival = self.point.value(problem), self.rival.value(problem)
         lead = (point - rival) / tolerance("optimum", "value").allowed(point)
-        return Violation(_FAR / lead if lead > 0 else float("inf"), rival, point, by=self.rival.name)
+        return Violation(FAR / lead if lead > 0 else float("inf"), rival, point, by=self.rival.name, arithmetic=True)
 
     def seen(self, record: Record, problem: Problem) -> np.ndarray:
         """The objective."""

@@ -8,9 +8,7 @@ import numpy as np
 from ufm.catalogue.claims import Oracle, Units, Violation
 from ufm.problem import Problem
 from ufm.record import Record
-from ufm.tolerance import tolerance
-
-_FAR = 1e3  # tolerances by which a decision that is said to be wrong must be so
+from ufm.tolerance import FAR, tolerance
 
 
 def margins(logits: np.ndarray, codes: np.ndarray) -> np.ndarray:
@@ -43,7 +41,7 @@ class NearestCode:
         beyond = -float(found[worst]) / tolerance(record.witness, self.observable).allowed(1.0)
         if self.right:
             return Violation(max(0.0, beyond), float(found[worst]), 0.0, worst)
-        return Violation(_FAR / beyond if beyond > 0 else float("inf"), float(found[worst]), 0.0, worst)
+        return Violation(FAR / beyond if beyond > 0 else float("inf"), float(found[worst]), 0.0, worst)
 
     def rewritten(self, units: Units) -> "NearestCode":
         """The same claim: no weight enters it."""

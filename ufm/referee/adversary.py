@@ -10,8 +10,8 @@ from ufm.catalogue.domain import Integers, Point
 from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.referee.report import Evidence, Progress
+from ufm.tolerance import FAR
 
-_FAR = 1e3  # tolerances by which a counterexample misses at least
 _STARTS = 3  # the worst points of the sample, from which the search climbs
 _SHARES = (0.3, 0.1, 0.03, 0.01)  # of a coordinate's range (logarithmic): the steps of the search
 Found = tuple[Violation, str, Problem]  # the worst violation at a point, the claim as printed, the problem
@@ -43,7 +43,7 @@ def provoke(
         return Evidence("adversary", 0, Violation(0.0, math.nan, math.nan), "", None, note)
     ratios = tuple(each[0].ratio for each in found)
     worst, claim, problem = max(found, key=lambda each: each[0].ratio)
-    if worst.ratio >= _FAR:
+    if worst.ratio >= FAR:
         at = max(places, key=lambda key: -1.0 if (seen := asked[key]) is None else seen[0].ratio)
         worst, claim, problem = _smaller(theorem, places[at], (worst, claim, problem), oracle)
     return Evidence("adversary", len(found), worst, claim, problem, note, ratios)
@@ -57,7 +57,7 @@ def _smaller(theorem: Theorem, point: Point, found: Found, oracle: Oracle) -> Fo
         while point[name] > coordinate.low:
             nearer = {**point, name: max(coordinate.low, point[name] // 2)}
             seen = worst_at(theorem, nearer, oracle)
-            if seen is None or seen[0].ratio < _FAR:
+            if seen is None or seen[0].ratio < FAR:
                 break
             point, found = nearer, seen
     return found

@@ -10,11 +10,10 @@ from ufm.catalogue import AtLeast, AtMost, Claim, Equals, Theorem
 from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.claims import Violation
 from ufm.record import Record
-from ufm.referee.evidence import gather
+from ufm.referee.evidence import broken_by_far, gather
 from ufm.referee.report import Counterexample, Evidence, Progress
 from ufm.tolerance import tolerance
 
-_FAR = 1e3  # a counterexample misses by at least this many tolerances
 _STARTS = 6
 _FAINT = 1e-3  # the adversary's smallest move, in units of the largest entry
 Case = Any  # an Arrays; claims and statements are typed for problems, and ask nothing of them here
@@ -48,10 +47,10 @@ def smallest_broken(theorem: Theorem, evidence: Iterable[Evidence]) -> Counterex
     found: list[Case] = [e.problem for e in evidence if e.problem is not None and not e.agrees]
     for case in (*map(theorem.problem, theorem.domain.small()), *found):
         if theorem.applies(case):
-            for printed, claim in zip(theorem.claims, theorem.claims_in_ours, strict=True):
-                violation = claim.violation(case, oracle)
-                if violation.ratio >= _FAR:
-                    return _counterexample(theorem, case, printed, violation)
+            broken = broken_by_far(theorem.claims, theorem.claims_in_ours, case, oracle)
+            if broken is not None:
+                printed, _, violation = broken
+                return _counterexample(theorem, case, printed, violation)
     return None
 
 
@@ -68,7 +67,7 @@ def _counterexample(theorem: Theorem, case: Case, claim: Claim, violation: Viola
         independent_by=by,
         in_tolerances=violation.ratio,
         found_by="the metric",
-        solved=False,
+        arithmetic=True,
     )
 
 

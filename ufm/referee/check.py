@@ -123,14 +123,14 @@ def report_on(
     theorem: Theorem, proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None
 ) -> Report:
     """The report with the verdict that follows from proof, evidence and counterexample, and what is missing."""
-    unconfirmed = counterexample is not None and not counterexample.confirmed
+    unconfirmed = counterexample is not None and not counterexample.refutes
     needs = "an independent computation that sides with its counterexample" if unconfirmed else ""
     return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample, needs)
 
 
 def _verdict(proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None) -> Verdict:
     if counterexample is not None:
-        return Verdict.REFUTED if counterexample.confirmed else Verdict.INCONCLUSIVE
+        return Verdict.REFUTED if counterexample.refutes else Verdict.INCONCLUSIVE
     if not all(e.agrees for e in evidence) or not (evidence or proof.stands):
         return Verdict.INCONCLUSIVE
     return Verdict.PROVED if proof.stands else Verdict.VERIFIED

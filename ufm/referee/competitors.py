@@ -16,10 +16,9 @@ from ufm.problem import Problem, gradient, objective
 from ufm.problem.targets import ClassTargets
 from ufm.referee.degenerate import bases_of, degenerate
 from ufm.referee.report import Counterexample, Evidence, Progress
-from ufm.tolerance import tolerance
+from ufm.tolerance import FAR, tolerance
 
 _SIZE = 60  # entries of the targets up to which a descent is quick
-_FAR = 1e3
 _OPTIONS = {"maxiter": 200, "maxfun": 1000, "ftol": 1e-15, "gtol": 1e-10}
 
 Parts = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]  # layers (last first), features, bias
@@ -59,7 +58,7 @@ def compete(
         "classes merged, and from blocks of two"
     )
     evidence = Evidence("competitor", len(ratios), worst, claim, where, note, tuple(ratios))
-    if worst.ratio < _FAR or not any(c.observable == "value" for c in theorem.claims):
+    if worst.ratio < FAR or not any(c.observable == "value" for c in theorem.claims):
         return evidence, None
     source, again = f"a descent from {by}", _again(where)
     return evidence, Counterexample(

@@ -8,8 +8,9 @@ from ufm.catalogue.grammar import parse_claim
 from ufm.errors import UfmError
 from ufm.problem import Problem
 from ufm.record import Record
+from ufm.referee.check import report_on
 from ufm.referee.evidence import flow_oracle, gather, optimum_oracle, smallest_counterexample
-from ufm.referee.report import Progress, Proof, Report, Verdict, quiet
+from ufm.referee.report import Progress, Proof, Report, quiet
 
 _FLOW_SIZE = 400  # entries of the targets up to which a flow is quick
 
@@ -27,14 +28,7 @@ def judge_here(problem: Problem, texts: tuple[str, ...], *, seed: int = 0, progr
     if problem.targets.columns.size <= _FLOW_SIZE and _answers(theorem, flow, problem):
         evidence.append(gather(theorem, [problem], flow, "flow", "this problem, from a random start", progress))
     found = None if evidence[0].agrees else smallest_counterexample(theorem, evidence[0], oracle)
-    if found is not None and found.confirmed:
-        verdict, needs = Verdict.REFUTED, ""
-    elif found is not None:
-        verdict, needs = Verdict.INCONCLUSIVE, "an independent computation that sides with its counterexample"
-    else:
-        verdict, needs = Verdict.VERIFIED if all(e.agrees for e in evidence) else Verdict.INCONCLUSIVE, ""
-    proof = Proof(None, f"no proof: {theorem.no_proof}")
-    return Report(theorem, verdict, proof, tuple(evidence), found, needs)
+    return report_on(theorem, Proof(None, f"no proof: {theorem.no_proof}"), evidence, found)
 
 
 def conjecture(problem: Problem, claims: tuple[Equals, ...]) -> Theorem:
@@ -48,7 +42,7 @@ def conjecture(problem: Problem, claims: tuple[Equals, ...]) -> Theorem:
         claims=claims,
         domain=Domain({"problem": Values((problem,))}),
         problem=lambda point: point["problem"],
-        assumes=(Assumption("it is this very problem", lambda other: other is problem),),
+        assumes=(Assumption("the problem is the one that was given", lambda other: other is problem),),
         no_proof="one problem is judged, by its certified optimum.",
     )
 

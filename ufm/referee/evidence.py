@@ -3,9 +3,10 @@
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 
 from ufm.catalogue import Claim, Theorem
-from ufm.catalogue.claims import Beaten, Oracle, Violation
+from ufm.catalogue.claims import Oracle, Violation
 from ufm.errors import UfmError, UncertifiedError
 from ufm.flow import simulate
 from ufm.optimum import solve
@@ -14,9 +15,18 @@ from ufm.record import Record
 from ufm.referee.descent import descend
 from ufm.referee.plain_numbers import first_broken, plainer_problems
 from ufm.referee.report import Counterexample, Evidence, Progress
+from ufm.tolerance import FAR
 
-_FAR = 1e3  # a counterexample misses by at least this many tolerances
 _CONFIRM_SIZE = 400  # entries of the targets up to which the independent solver is asked
+
+
+class _Asked(Protocol):
+    """A claim about optima, flows or arrays."""
+
+    def violation(self, case: Any, oracle: Any, /) -> Violation: ...
+
+
+AnyClaim = TypeVar("AnyClaim", bound=_Asked)
 
 
 def optimum_oracle() -> Oracle:
@@ -90,33 +100,43 @@ def _in_plain_numbers(theorem: Theorem, found: Counterexample, oracle: Oracle) -
 
     def judge(problem: Problem) -> Counterexample | None:
         broken = _broken(theorem, problem, oracle) if theorem.applies(problem) else None
-        return broken if broken is not None and broken.confirmed and math.isfinite(broken.found) else None
+        return broken if broken is not None and broken.refutes and math.isfinite(broken.found) else None
 
     return first_broken(plainer_problems(found.problem), judge) or found
 
 
-def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexample | None:
-    for printed, claim in zip(theorem.claims, theorem.claims_in_ours, strict=True):
+def broken_by_far(
+    printed: Iterable[AnyClaim], in_ours: Iterable[AnyClaim], case: Any, oracle: Any
+) -> tuple[AnyClaim, AnyClaim, Violation] | None:
+    """The first claim that a case breaks by far, printed and in our units; no answer of the witness breaks none."""
+    for said, claim in zip(printed, in_ours, strict=True):
         try:
-            violation = claim.violation(problem, oracle)
-        except UfmError:  # a witness without an answer is no counterexample
+            violation = claim.violation(case, oracle)
+        except UfmError:
             continue
-        if violation.ratio >= _FAR:
-            points = isinstance(claim, Beaten)  # two points in closed form: the best of all points decides nothing
-            independent, by = (None, "") if points else _independently(claim, problem, violation.entry)
-            return Counterexample(
-                problem,
-                claim.observable,
-                printed.text(),
-                violation.claimed,
-                violation.found,
-                independent,
-                by,
-                violation.ratio,
-                violation.by,
-                solved=not points,
-            )
+        if violation.ratio >= FAR:
+            return said, claim, violation
     return None
+
+
+def _broken(theorem: Theorem, problem: Problem, oracle: Oracle) -> Counterexample | None:
+    found = broken_by_far(theorem.claims, theorem.claims_in_ours, problem, oracle)
+    if found is None:
+        return None
+    printed, claim, violation = found
+    independent, by = (None, "") if violation.arithmetic else _independently(claim, problem, violation.entry)
+    return Counterexample(
+        problem,
+        claim.observable,
+        printed.text(),
+        violation.claimed,
+        violation.found,
+        independent,
+        by,
+        violation.ratio,
+        violation.by,
+        arithmetic=violation.arithmetic,
+    )
 
 
 def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | None, str]:

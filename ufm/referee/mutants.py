@@ -22,9 +22,9 @@ from ufm.referee.arrays import arrays_oracle
 from ufm.referee.evidence import optimum_oracle
 from ufm.referee.paths import path_oracle
 from ufm.symbols import K, N, lam_b, lam_H, lam_W, n
+from ufm.tolerance import FAR
 
 WAYS = 10  # mutants of one statement
-_FAR = 1e3  # tolerances beyond which a mutant is refuted
 _EQUAL = 1e-11  # relative: what two forms of one formula may differ by in floating point
 
 
@@ -151,7 +151,7 @@ def _judged(mutant: Mutant, claim: Any, places: list[Any], oracle: Callable[[Any
     worst = 0.0
     for place in places:
         worst = max(worst, _ratio(wrong, place, oracle))
-        if worst >= _FAR:
+        if worst >= FAR:
             return Outcome(mutant, wrong.text(), worst, True)
     return Outcome(mutant, wrong.text(), worst, False, _why(claim, wrong, places))
 

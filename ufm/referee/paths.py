@@ -16,10 +16,11 @@ from ufm.metrics.course import course
 from ufm.metrics.state import labelled
 from ufm.problem.targets import ClassTargets
 from ufm.record import Record
+from ufm.referee.evidence import broken_by_far
 from ufm.referee.plain_numbers import first_broken, plainer_motions
 from ufm.referee.report import Counterexample, Evidence, Progress
+from ufm.tolerance import FAR
 
-_FAR = 1e3  # a counterexample misses by at least this many tolerances
 _POINTS = 6  # quasi-random points of a domain, its edges on top
 _SMALL = 48  # simple points that are tried for a counterexample
 _RTOL = 1e-11
@@ -100,18 +101,12 @@ def smallest_path(theorem: Theorem, seed: int, samples: int) -> Counterexample |
 def _confirmed(theorem: Theorem, motion: Motion, oracle: PathOracle) -> Counterexample | None:
     """The counterexample at a flow of which the statement speaks, where another integrator finds it too."""
     found = _broken(theorem, motion, oracle) if theorem.watches(motion) else None
-    return found if found is not None and found.confirmed else None
+    return found if found is not None and found.refutes else None
 
 
 def _broken(theorem: Theorem, motion: Motion, oracle: PathOracle) -> Counterexample | None:
-    for printed, claim in zip(theorem.along, theorem.along_in_ours, strict=True):
-        try:
-            violation = claim.violation(motion, oracle)
-        except UfmError:  # a witness without an answer is no counterexample
-            continue
-        if violation.ratio >= _FAR:
-            return _counterexample(motion, printed, claim, violation)
-    return None
+    found = broken_by_far(theorem.along, theorem.along_in_ours, motion, oracle)
+    return None if found is None else _counterexample(motion, *found)
 
 
 def _counterexample(motion: Motion, printed: PathClaim, claim: PathClaim, violation: Violation) -> Counterexample:
@@ -128,6 +123,6 @@ def _counterexample(motion: Motion, printed: PathClaim, claim: PathClaim, violat
         violation.ratio,
         "the flow",
         motion,
-        seconded=claim.violation(motion, other).ratio >= _FAR,
+        seconded=claim.violation(motion, other).ratio >= FAR,
         in_turn=isinstance(claim, Falls),
     )

@@ -92,8 +92,8 @@ class Counterexample:
     found_by: the point that has what was found, where it is not the certified global optimum; motion: the start and the
     times of the flow that breaks the claim, where it speaks of flows; seconded: whether somebody else finds it broken
     too, where that is not for one number to say; in_turn: whether `claimed` and `found` are two values of a course, one
-    after the other; solved: whether what was found had to be solved for. Arithmetic on data that are written out, such
-    as a metric of an array, is its own check; it, too, is confirmed where a second computation is stated.
+    after the other; arithmetic: whether what was found is a formula at data that are written out, such as a metric of
+    an array, with nothing to solve for.
     """
 
     problem: Problem | Arrays | Networks
@@ -108,7 +108,7 @@ class Counterexample:
     motion: Motion | None = None
     seconded: bool = False
     in_turn: bool = False
-    solved: bool = True
+    arithmetic: bool = False
 
     @property
     def confirmed(self) -> bool:
@@ -116,10 +116,15 @@ class Counterexample:
         if self.seconded:
             return True
         if self.independent is None:
-            return not self.solved
+            return False
         if math.isnan(self.found) or math.isnan(self.independent):  # what does not exist must not exist for either
             return math.isnan(self.found) and math.isnan(self.independent)
         return abs(self.independent - self.found) <= _NEARER * abs(self.found - self.claimed)
+
+    @property
+    def refutes(self) -> bool:
+        """Whether the statement falls with it: it is confirmed, or plain arithmetic without a second computation."""
+        return self.confirmed or (self.arithmetic and self.independent is None)
 
     def given(self) -> str:
         """What the problem's own words leave out: small targets, sizes, the start; empty where that is nothing."""
@@ -135,7 +140,9 @@ class Counterexample:
     def sentence(self) -> str:
         """The counterexample in one sentence."""
         given = f", {self.given()}," if self.given() else ""
-        check = "" if self.independent is None else f" ({self.independent_by} finds {self.independent:.6g})"
+        check = " (plain arithmetic, which no second computation confirms)" if self.arithmetic else ""
+        if self.independent is not None:
+            check = f" ({self.independent_by} finds {self.independent:.6g})"
         found_by = self.found_by or "the certified global optimum"
         if self.in_turn:
             course = "stays at" if self.found == self.claimed else f"goes from {self.claimed:.6g} to"
@@ -211,6 +218,19 @@ class Report:
         """Named lemmas that the proof takes as given."""
         return self.proof.lemmas
 
+    @property
+    def meaning(self) -> str:
+        """What the verdict says of this statement, in a sentence."""
+        if self.needs:
+            return f"It needs {self.needs}."
+        found = self.counterexample
+        if self.verdict is Verdict.REFUTED and found is not None and not found.confirmed:
+            return (
+                "A counterexample breaks it, far beyond tolerance; it is plain arithmetic on what is shown, which no "
+                "second computation confirms."
+            )
+        return self.verdict.value
+
     def headline(self) -> str:
         """The verdict in one line."""
         given = f", given {', '.join(self.lemmas)}" if self.verdict is Verdict.PROVED and self.lemmas else ""
@@ -224,6 +244,7 @@ class Report:
             "id": self.theorem.id,
             "title": self.theorem.title,
             "verdict": str(self.verdict),
+            "meaning": self.meaning,
             "needs": self.needs,
             "lemmas": list(self.lemmas),
             "proof": {"stands": self.proof.stands, "reason": self.proof.reason},

@@ -47,7 +47,7 @@ def describe(report: Report, *, samples: int, seed: int) -> dict[str, Any]:
         "title": theorem.title,
         "kind": theorem.kind,
         "verdict": str(report.verdict),
-        "meaning": f"It needs {report.needs}." if report.needs else report.verdict.value,
+        "meaning": report.meaning,
         "statement": theorem.statement,
         "assumes": list(theorem.conditions),
         "claims": [*map(_claim, theorem.claims), *map(_course, theorem.along), *map(_seen, theorem.observed)],
