@@ -2,6 +2,8 @@
 
 import gzip
 import math
+import os
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +21,7 @@ from ufm.networks import ImageSet, Recipe, data, image_problem, load, measured, 
 from ufm.networks.mlp import Parameters, features, forward
 from ufm.networks.training import penalised_slope
 from ufm.networks.trials import load_trials
+from ufm.networks.workers import workers
 from ufm.problem import Problem, classes, samples
 from ufm.tolerance import roundoff, tolerance
 
@@ -382,6 +385,7 @@ def test_trials_train_to_records_with_what_is_swept(tmp_path) -> None:
     ("change", "says"),
     [
         (('name = "deep"', 'nam = "deep"'), r"run\.nam"),
+        (('name = "moments"', 'name = "deep"'), r"run\.name.*name of its own"),
         (("t_rel = [0.1, 0.2]", "depth = [3]"), r"run\.sweep"),
         (('targets = "moments"', 'targets = "onehot"'), "choose 'moments', or one of the encodings"),
         (("layers = 2\nsweep = { t_rel = [0.1, 0.2] }", "layers = 2"), r"run\.sweep.*needs this entry"),
@@ -406,6 +410,7 @@ decay = 2e-3
 sweep = { lam_b = [0.1, inf] }
 [[run]]
 name = "strength"
+recipe = { lr = 1e-3 }
 sweep = { decay = [1e-3, 4e-3] }
 [[run]]
 name = "width"
@@ -423,6 +428,7 @@ def test_trials_sweep_decay_and_entries_of_the_recipe(tmp_path) -> None:
     path = tmp_path / "few.toml"
     path.write_text(DECAYED)
     plain, strength, width, features, steps = load_trials(path)
+    assert strength.recipe == replace(plain.recipe, lr=1e-3), "the other entries are those of [common]"
     for trial, value, decay in ((plain, 0.1, 2e-3), (strength, 4e-3, 4e-3)):
         problem, recipe = trial.problem(value), trial.recipe_at(value)
         assert (float(problem.lam_W[0]), float(problem.lam_H)) == (decay, 0)
@@ -458,3 +464,14 @@ def test_a_decayed_backbone_says_what_it_costs(tmp_path) -> None:
     assert float(record["lam_H_effective"]) == pytest.approx(
         2e-3 * float(np.sum(trained.W**2)) / float(np.sum(H**2)), rel=1e-12
     )
+
+
+def test_a_process_that_dies_is_named() -> None:
+    with pytest.raises(UfmError, match="a training process died"), workers(1, 1) as pool:
+        pool.submit(os._exit, 1).result()
+
+
+def test_training_without_torch_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"ufm\[train\]"), workers(1):
+        pass

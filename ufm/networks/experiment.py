@@ -1,11 +1,8 @@
 """Experiments: networks trained over a grid of weights and seeds, side by side in processes, as one record."""
 
-import multiprocessing
-import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -21,6 +18,7 @@ from ufm.metrics.weight_balance import direction_balance, effective_lam_H
 from ufm.networks.data import ImageSet
 from ufm.networks.recipe import Recipe
 from ufm.networks.training import Progress, Trained, train
+from ufm.networks.workers import workers
 from ufm.problem import ClassTargets, Problem, SampleTargets, classes
 from ufm.record import Record, stack
 
@@ -76,25 +74,14 @@ def run_grid(
     if not problems or not len(seeds) or len(set(seeds)) < len(seeds):
         raise UfmError(f"{along} = {list(problems)}, seeds = {list(seeds)}: give at least one of each, no seed twice.")
     grid = [(problems[value], recipes[value], seed) for value, seed in product(problems, seeds)]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         ledger = Path(folder) / "steps"
         np.zeros(len(grid), np.int64).tofile(ledger)
         runs = [_Run(i, images, *one, ledger) for i, one in enumerate(grid)]
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(min(processes or cores, len(runs)), mp_context=context) as pool:
+        with workers(len(runs), processes) as pool:
             futures = [pool.submit(_work, run) for run in runs]
-            try:
-                _follow(futures, ledger, progress, sum(run.recipe.steps for run in runs))
-                records = [future.result() for future in futures]
-            except BrokenProcessPool:
-                raise UfmError(
-                    "a training process died before it was done: out of memory, killed, or started by a script that "
-                    'does not keep its own work under `if __name__ == "__main__"`.'
-                ) from None
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            _follow(futures, ledger, progress, sum(run.recipe.steps for run in runs))
+            records = [future.result() for future in futures]
     if len({r.steps for r in recipes.values()}) > 1:
         records = [_without_history(record) for record in records]
     rows = [records[i : i + len(seeds)] for i in range(0, len(records), len(seeds))]

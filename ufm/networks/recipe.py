@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ufm.errors import ProblemError
+from ufm.networks.schedule import cosine_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +75,7 @@ class Recipe:
     def schedule(self) -> Callable[[int], float]:
         """Learning rate of step 0, 1, ..., steps - 1."""
         warm = max(1, round(self.warm_up * self.steps))
-        rest = max(1, self.steps - warm)
-
-        def rate(step: int) -> float:
-            if step < warm:
-                return self.lr * (step + 1) / warm
-            fall = (1 + math.cos(math.pi * (step - warm) / rest)) / 2
-            return self.lr * (self.final_lr + (1 - self.final_lr) * fall)
-
-        return rate
+        return lambda step: cosine_rate(step, self.steps, warm, self.lr, self.final_lr)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a TOML file or a record's header; what is None is left out."""

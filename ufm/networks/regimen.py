@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ufm.errors import ProblemError
+from ufm.networks.schedule import cosine_rate
 
 _CHOICES = {"activation": ("relu", "gelu", "tanh"), "optimiser": ("adam", "sgd")}
 
@@ -62,11 +63,7 @@ class Regimen:
 
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step 0, 1, ..., steps - 1 of a phase."""
-        warm = round(self.warm_up * steps)
-        if step < warm:
-            return self.lr * (step + 1) / warm
-        fall = (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm))) / 2
-        return self.lr * (self.final_lr + (1 - self.final_lr) * fall)
+        return cosine_rate(step, steps, round(self.warm_up * steps), self.lr, self.final_lr)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a TOML file or a record's header."""

@@ -3,16 +3,16 @@
 The file says `study = "layers"` (regression, every layer of it) or `study = "norms"` (classes, feature norms in time).
 """
 
-import multiprocessing
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ufm.errors import ProblemError
 from ufm.networks.regimen import Regimen
+from ufm.networks.runs import runs_of
+from ufm.networks.workers import workers
 from ufm.record import Record
 from ufm.share import read_campaign
 
@@ -57,40 +57,21 @@ def load_studies(name: str | Path) -> list[Study]:
     kind = spec.get("study")
     if kind not in STUDIES:
         raise ProblemError("study", kind, f"choose one of {', '.join(STUDIES)}.")
-    if not spec.get("run"):
-        raise ProblemError("run", None, f"{path.name} needs at least one table [[run]].")
-    studies = [_study(path.stem, kind, spec.get("common", {}), run) for run in spec["run"]]
-    names = [study.name for study in studies]
-    for name in names:
-        if names.count(name) > 1:
-            raise ProblemError("run.name", name, "give every run a name of its own; it names the record.")
-    return studies
+    runs = runs_of(path, spec, _FIELDS, ("name", "data"), "regimen")
+    return [_study(path.stem, kind, run) for run in runs]
 
 
 def run_studies(studies: Sequence[Study], processes: int | None = None) -> Iterator[tuple[Study, Record]]:
     """Train all studies, each in a fresh process; yields every record as soon as it is there."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not studies:
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max(1, min(processes or cores, len(studies))), mp_context=context) as pool:
+    with workers(len(studies), processes) as pool:
         futures = {pool.submit(study.run): study for study in studies}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+        for future in as_completed(futures):
+            yield futures[future], future.result()
 
 
-def _study(file: str, kind: str, common: Mapping[str, Any], run: Mapping[str, Any]) -> Study:
-    """A run with what [common] says where the run does not; regimens are merged entry by entry."""
-    said = {**common, **run, "regimen": {**common.get("regimen", {}), **run.get("regimen", {})}}
-    for field in said.keys() - set(_FIELDS):
-        raise ProblemError(f"run.{field}", said[field], f"no such entry; a run has {', '.join(_FIELDS)}.")
-    for field in ("name", "data"):
-        if field not in said:
-            raise ProblemError(f"run.{field}", None, "every run needs this entry, or [common] does.")
+def _study(file: str, kind: str, said: Mapping[str, Any]) -> Study:
     if kind == "norms" and {"rank", "dimension"} & said.keys():
         raise ProblemError("run.rank", said.get("rank"), 'targets of a rank are for study = "layers".')
     return Study(

@@ -11,6 +11,7 @@ from ufm import encodings
 from ufm.errors import ProblemError
 from ufm.networks.data import ImageSet, load
 from ufm.networks.recipe import Recipe
+from ufm.networks.runs import runs_of
 from ufm.problem import Problem, classes, samples
 from ufm.problem.targets import Targets
 from ufm.share import read_campaign
@@ -84,20 +85,13 @@ class Trial:
 def load_trials(name: str | Path) -> list[Trial]:
     """The trials of a file of `numerics/campaigns`, or of a TOML file at a path."""
     path, spec = read_campaign(name)
-    if not spec.get("run"):
-        raise ProblemError("run", None, f"{path.name} needs at least one table [[run]].")
-    return list(_trials(path.stem, spec))
+    runs = runs_of(path, spec, _FIELDS, ("name", "images", "sweep"), "recipe")
+    return list(_trials(path.stem, runs))
 
 
-def _trials(file: str, spec: Mapping[str, Any]) -> Iterator[Trial]:
+def _trials(file: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[Trial]:
     known: dict[Any, ImageSet] = {}
-    for run in spec["run"]:
-        said = {**spec.get("common", {}), **run}
-        for field in said.keys() - set(_FIELDS):
-            raise ProblemError(f"run.{field}", said[field], f"no such entry; a run has {', '.join(_FIELDS)}.")
-        for field in ("name", "images", "sweep"):
-            if field not in said:
-                raise ProblemError(f"run.{field}", None, "every run needs this entry, or [common] does.")
+    for said in runs:
         if len(said["sweep"]) != 1 or not said["sweep"].keys() <= set(_SWEPT):
             raise ProblemError("run.sweep", said["sweep"], f"sweep one of {', '.join(_SWEPT)}.")
         ((along, values),) = said["sweep"].items()
@@ -113,7 +107,7 @@ def _trials(file: str, spec: Mapping[str, Any]) -> Iterator[Trial]:
             along=along,
             values=tuple(float(v) for v in values),
             seeds=tuple(said.get("seeds", [0])),
-            recipe=Recipe.from_dict(said.get("recipe", {})),
+            recipe=Recipe.from_dict(said["recipe"]),
             record=f"{file}_{said['name']}.nc",
         )
 
