@@ -167,8 +167,8 @@ THEOREMS = (
         + r"with $K_A$ classes of $n_A$ samples and $K_B\ge2$ of $n_B<n_A$ there is a sharp threshold of "
         r"minority collapse. (Its value is ours: the $K_B-1$ directions that tell minority classes apart are lost iff "
         r"$\lambda_Z\ge\sqrt{n_B}/N$, with or without a bias. What is asked: the rank, $K_A+K_B-1$ below the "
-        r"threshold and at most $K_A$ above it: the direction between the two sizes stays there, until a bias that is "
-        r"free or cheap takes it over.)",
+        r"threshold and at most $K_A$ above it: the direction between the two sizes may still be there, until a larger "
+        r"weight ends it or a bias that is free or cheap takes it over.)",
         citation=Citation("hong2023", "the section on minority collapse; the value is ours"),
         kind="structural",
         claims=(

@@ -85,7 +85,8 @@ THEOREMS = (
         name="product",
         title="The product is the soft-thresholded target matrix",
         statement=_PLAIN
-        + r"for $d\ge m$, at a global minimum $WH=U[S-\sqrt{\lambda_W\lambda_H}\,I]_+V'$ for $Y=USV'$.",
+        + r"at a global minimum $WH=U[S-\sqrt{\lambda_W\lambda_H}\,I]_+V'$ for $Y=USV'$. (Read with $d\ge m$: a "
+        r"smaller width may not reach the rank of what is kept.)",
         citation=Citation("zhou2022", "lemma on the objective without 1/N", "memory"),
         kind="tight",
         claims=(
