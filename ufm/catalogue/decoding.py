@@ -1,7 +1,6 @@
 """Claims about decisions: is the output at a class mean nearest to the code of its own class?"""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -50,19 +49,3 @@ class NearestCode:
     def text(self) -> str:
         """The claim in one line."""
         return f"the output at every class mean is {'' if self.right else 'not '}nearest to its own code"
-
-
-def centred_gram(problem: Problem) -> np.ndarray:
-    """Inner products of the codes less their mean over samples (K x K)."""
-    centred = _centred(problem)
-    return centred.T @ centred
-
-
-def root_of_centred_gram(problem: Problem) -> Any:
-    """The positive semidefinite root of the same (K x K), from singular values: roots of round-off would show."""
-    _, s, Vt = np.linalg.svd(_centred(problem), full_matrices=False)
-    return (Vt.T * s) @ Vt
-
-
-def _centred(problem: Problem) -> np.ndarray:
-    return problem.classes.codes - problem.targets.mean[:, None]

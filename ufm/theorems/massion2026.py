@@ -20,7 +20,7 @@ from ufm.catalogue import (
     Values,
 )
 from ufm.catalogue.assumptions import FREE_BIAS, NO_BIAS, SHALLOW, WIDE, covariance_spectrum
-from ufm.catalogue.decoding import NearestCode, centred_gram, root_of_centred_gram
+from ufm.catalogue.decoding import NearestCode
 from ufm.catalogue.domain import Point
 from ufm.encodings import available
 from ufm.problem import Problem, classes, samples
@@ -72,11 +72,22 @@ def _share_of(problem: Problem) -> float:
     return problem.tau / float(kept.min()) if kept.size else math.inf
 
 
+def _centred_codes(problem: Problem) -> np.ndarray:
+    """C_c (m x K): the codes less their mean over samples."""
+    return problem.classes.codes - problem.targets.mean[:, None]
+
+
+def _root_of_centred_gram(problem: Problem) -> np.ndarray:
+    """(C_c'C_c)^(1/2) (K x K), from singular values: roots of round-off would show."""
+    _, s, Vt = np.linalg.svd(_centred_codes(problem), full_matrices=False)
+    return (Vt.T * s) @ Vt
+
+
 def _is_simplex_after_centring(problem: Problem) -> bool:
     """Whether C_c'C_c is a multiple of I - 11'/K, and C_c' ybar = 0."""
-    gram, K = centred_gram(problem), problem.K
+    centred, K = _centred_codes(problem), problem.K
+    gram = centred.T @ centred
     simplex = gram[0, 0] * (K * np.eye(K) - 1) / (K - 1)
-    centred = problem.classes.codes - problem.targets.mean[:, None]
     size = max(1e-300, float(gram[0, 0]))
     return bool(np.abs(gram - simplex).max() <= 1e-9 * size and np.abs(centred.T @ problem.targets.mean).max() <= 1e-9)
 
@@ -224,7 +235,7 @@ THEOREMS = (
             Equals(
                 "gram",
                 sp.sqrt(lam_W / (n * lam_H)) * SoftThreshold(_ROOT, K * sp.sqrt(n * lam_W * lam_H)),
-                {_ROOT: root_of_centred_gram},
+                {_ROOT: _root_of_centred_gram},
             ),
         ),
         domain=_decided(_ENCODINGS, Integers(2, 10, small=(2, 3)), LogReals(1e-2, 3.0, small=(0.5,)), 0.0),
