@@ -80,9 +80,8 @@ def degenerate(theorem: Theorem, seed: int) -> Iterator[Named]:
 
 def bases_of(theorem: Theorem, seed: int) -> Iterator[Problem]:
     """Problems of the statement to start from: the simplest first, then small ones of its sample."""
-    points: Iterator[Point] = iter(())
     small, sampled = islice(theorem.domain.small(), _TRIED), theorem.domain.sample(_TRIED, seed)
-    points = (point for pair in zip_longest(small, sampled) for point in pair if point is not None)
+    points: Iterator[Point] = (point for pair in zip_longest(small, sampled) for point in pair if point is not None)
     seen: set[str] = set()
     for point in points:
         try:

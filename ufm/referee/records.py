@@ -30,14 +30,23 @@ _FEWEST = 3  # networks
 
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """A claim at the networks of one group: the effects (n) that exist, out of `asked` networks."""
+    """A claim at the networks of one group, and the effects (n) of those that have one."""
 
     claim: Observed
     group: str
     runs: tuple[Run, ...]
     effects: np.ndarray
-    asked: int
     again: float  # the mean where all is fitted to the first seed alone and judged on the others
+
+    @property
+    def asked(self) -> int:
+        """How many networks the claim was put to."""
+        return len(self.runs)
+
+    @property
+    def bound(self) -> float:
+        """The claimed bound that the mean is nearest to."""
+        return self.claim.least if self.mean - self.claim.least < self.claim.most - self.mean else self.claim.most
 
     @property
     def mean(self) -> float:
@@ -146,7 +155,7 @@ def judge_runs(claim: Observed, runs: Sequence[Run]) -> list[Judgement]:
         again = np.array([_effect(claim, run, lesson) for run in members if run.seed != first])
         kept, once = effects[np.isfinite(effects)], again[np.isfinite(again)]
         mean = float(np.mean(once)) if once.size else math.nan
-        found.append(Judgement(claim, str(group), tuple(members), kept, len(members), mean))
+        found.append(Judgement(claim, str(group), tuple(members), kept, mean))
     return found
 
 
@@ -187,11 +196,10 @@ def _evidence(claim: Observed, judged: Sequence[Judgement]) -> Evidence:
     if len(judged) > len(speaking):
         silent = ", ".join(each.group for each in judged if each not in speaking)
         note += f"; no network of {silent} has the effect"
-    bound = claim.least if worst.mean - claim.least < claim.most - worst.mean else claim.most
     return Evidence(
         "records",
         sum(each.asked for each in speaking),
-        Violation(worst.ratio, worst.mean, bound),
+        Violation(worst.ratio, worst.mean, worst.bound),
         claim.text(),
         Networks(worst.runs),
         note,
@@ -202,16 +210,15 @@ def _evidence(claim: Observed, judged: Sequence[Judgement]) -> Evidence:
 
 def _counterexample(found: Judgement) -> Counterexample:
     claim = found.claim
-    bound = claim.least if found.mean - claim.least < claim.most - found.mean else claim.most
     half = found.half_width(_CERTAIN)
     return Counterexample(
         problem=Networks(found.runs),
         observable=claim.observable,
         claim=claim.text(),
-        claimed=bound,
+        claimed=found.bound,
         found=found.mean,
         independent=found.again if math.isfinite(found.again) else None,
         independent_by="the same fitted to the first seed alone",
-        in_tolerances=abs(found.mean - bound) / half if half > 0 else math.inf,
+        in_tolerances=abs(found.mean - found.bound) / half if half > 0 else math.inf,
         found_by=f"the mean over {found.effects.size} networks judged out of sample",
     )
