@@ -1,5 +1,6 @@
 """The answer of `simulate`: where the flow ended, and the states saved on the way."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +11,7 @@ from ufm.display import card, pill
 from ufm.errors import ProblemError
 from ufm.flow.coordinates import Coordinates
 from ufm.flow.observed import Labelled, axes_of, observed, stacked
+from ufm.flow.onset import first_crossing
 from ufm.flow.state import State
 from ufm.flow.status import Status
 from ufm.problem import Problem
@@ -34,7 +36,7 @@ class Path:
     _states: tuple[Array, ...]
     _seed: int | None
     _provenance: dict[str, Any]
-    _plan: Any
+    _later: Callable[[Array, float, float], Array]  # the flat state at a time, from that at one before
 
     def __len__(self) -> int:
         return len(self.t)
@@ -66,8 +68,6 @@ class Path:
         there the flow is integrated again, to its own tolerance. Save enough of them that no crossing hides between. Of
         a descent it is the first saved step.
         """
-        from ufm.flow.onset import first_crossing, later
-
         values = self.record("all" if observable not in self._basic() else "basic")[observable].values
         if values.ndim != 1:
             raise ProblemError("observable", observable, f"it has the shape {values.shape[1:]}; give one number.")
@@ -76,7 +76,7 @@ class Path:
         everything = observable not in self._basic()
 
         def value_at(i: int, t: float) -> float:
-            y = later(self._plan, self._states[i], float(self.t[i]), t)
+            y = self._later(self._states[i], float(self.t[i]), t)
             return float(observed(self.problem, self._coordinates, y, t, everything=everything)[observable][1])
 
         rtol = self._provenance.get("rtol")

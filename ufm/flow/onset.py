@@ -1,37 +1,8 @@
 """When an observable first crosses a level: between the saved states, by integrating again from the one before."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
-
-from ufm.arrays import Array
-from ufm.flow.driver import integrate
-from ufm.flow.field import Field
-from ufm.flow.plan import Plan, steps_of
-from ufm.flow.saver import Saver
-from ufm.flow.within import Law
-
-
-def later(plan: Plan, y: Array, start: float, t: float) -> Array:
-    """The flat state at t, from y at `start` < t, by the plan's own integrator and tolerances."""
-    moved = replace(plan, at=replace(plan.at, field=_restarted(plan.at.field, start)), y=y)
-    run = integrate(
-        steps_of(moved),
-        y,
-        t1=t - start,
-        control=plan.control,
-        rest=plan.rest,
-        max_steps=plan.options.max_steps,
-        saver=Saver([]),
-        progress=None,
-    )
-    return run.y
-
-
-def _restarted(field: Field, start: float) -> Field:
-    """The same field in the time since `start`: only A-mode's law knows what time it is."""
-    return replace(field, within=field.within.later(start)) if isinstance(field.within, Law) else field
 
 
 def first_crossing(

@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from ufm.flow.control import Control, control_of
 from ufm.flow.coordinates import Coordinates, Mode, coordinates
 from ufm.flow.descend import Steps, check_descends, descend, descent_of
 from ufm.flow.driver import Progress, Run, integrate
+from ufm.flow.field import Field
 from ufm.flow.flow import Flow, Path
 from ufm.flow.integrators import Adam, Descent, Exponential, Library, Method
 from ufm.flow.krylov import ExponentialStepper
@@ -28,6 +30,7 @@ from ufm.flow.start import Seed, random_start
 from ufm.flow.state import State, checked, on_backend
 from ufm.flow.steady import Rest
 from ufm.flow.step import stepper
+from ufm.flow.within import Law
 from ufm.problem import Problem
 
 
@@ -116,10 +119,21 @@ def run_alone(plan: Plan, progress: Callable[[Progress], None] | None) -> Run:
     return integrate(steps_of(plan), y, t1=plan.t1, control=plan.control, **kept)
 
 
+def later(plan: Plan, y: Array, start: float, t: float) -> Array:
+    """The flat state at t, from y at `start` < t, by the plan's own integrator and tolerances."""
+    at = replace(plan.at, field=_restarted(plan.at.field, start))
+    return run_alone(replace(plan, at=at, y=y, t1=t - start, saver=Saver([])), None).y
+
+
+def _restarted(field: Field, start: float) -> Field:
+    """The same field in the time since `start`: only A-mode's law knows what time it is."""
+    return replace(field, within=field.within.later(start)) if isinstance(field.within, Law) else field
+
+
 def answer(plan: Plan, run: Run) -> Flow:
     """What `simulate` returns."""
     at, saver, provenance = plan.at, plan.saver, _provenance(plan, run)
-    kept = (plan.problem, np.asarray(saver.t), at, tuple(saver.y), plan.seed, provenance, plan)
+    kept = (plan.problem, np.asarray(saver.t), at, tuple(saver.y), plan.seed, provenance, partial(later, plan))
     saved = Path(*kept) if saver.t else None
     return Flow(
         plan.problem,
