@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ufm import encodings
 from ufm.errors import ProblemError
-from ufm.flow import Flow, State, Status, random_start, simulate
+from ufm.flow import Flow, Options, State, Status, random_start, simulate, simulate_many
 from ufm.flow.coordinates import Coordinates, Mode, coordinates
 from ufm.flow.kernel import diagonal_and_mean
 from ufm.flow.start import LARGE, wishart_factor
@@ -225,6 +225,18 @@ def test_modes_from_the_same_covariance_agree_and_come_to_rest() -> None:
         assert flow.state.S is not None
         np.testing.assert_allclose(flow.record()["cosine"], flows["samples"].record()["cosine"], atol=1e-7)
     assert simulate(problem.replace(lam_W=0.02), start, t1=1.0).provenance["mode"].startswith("S,")
+
+
+@pytest.mark.parametrize("rtol", [1e-6, 1e-8, 1e-10])
+def test_imex_of_order_four_comes_to_rest_by_covariance(rtol: float) -> None:
+    """Without steps too long for a fast mode that its errors do not show: those left a residue that never settled."""
+    problem = problem_of("imbalanced", "A")
+    start = by_covariance(problem, start_of(problem))
+    alone = simulate(problem, start, mode="S", integrator="kencarp4", rtol=rtol, max_steps=3000)
+    options = Options(rtol=rtol, integrator="kencarp4", mode="S", max_steps=3000)
+    for flow in (alone, *simulate_many([problem, problem.replace(lam_b=0.3)], start, options=options)):
+        assert flow.status is Status.STEADY
+        assert flow.rejected <= 3
 
 
 def test_the_gradient_bound_of_the_law_is_a_bound() -> None:
