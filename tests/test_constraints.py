@@ -279,7 +279,18 @@ def test_features_near_given_ones_have_the_best_dual_bound(seed):
     on_the_ray = near_bound(problem, near, Y, optimum.W[0], optimum.H, optimum.b)[0]
     assert optimum.status is OptimumStatus.BEST_KNOWN
     assert on_the_ray < best - 0.05 * optimum.value
-    assert optimum.lower_bound == pytest.approx(best, abs=2e-4 * optimum.value)
+    assert optimum.lower_bound == pytest.approx(best, abs=1e-6 * optimum.value)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("lam_b", LAM_B)
+def test_a_classifier_that_costs_nothing_may_grow_near_given_features(lam_b, seed):
+    """lam_W = 0: the best W may be large, or at infinity; its value is no difference of large numbers."""
+    near = Near(np.random.default_rng(seed).standard_normal((4, 6)), 0.5)
+    problem = Problem(classes(encodings.one_hot(3), 2), lam_W=0, lam_H=0.02, lam_b=lam_b, constraint=near)
+    optimum = solve(problem)
+    assert optimum.certificate.stationarity <= 1e-8
+    assert optimum.value < 0.5 * float(objective(problem, np.zeros((3, 4)), np.zeros((4, 6))))
 
 
 @pytest.mark.parametrize("lam_b", LAM_B)

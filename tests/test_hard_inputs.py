@@ -14,7 +14,7 @@ from ufm.constraints import FeatureMetric, FixedClassifier, HardMargin, Near, No
 from ufm.errors import UfmError
 from ufm.losses import rescaled_mse
 from ufm.optimum import Optimum, OptimumStatus, solve
-from ufm.problem import Problem, classes
+from ufm.problem import Problem, classes, objective
 
 Make = Callable[[int, int], Any]
 MODELS: dict[str, tuple[Any, int, Make]] = {  # loss, linear layers, constraint for K classes and N samples
@@ -36,6 +36,9 @@ MODELS: dict[str, tuple[Any, int, Make]] = {  # loss, linear layers, constraint 
     ),
     "margins": ("cross_entropy", 1, lambda K, N: HardMargin()),
     "budgets": ("cross_entropy", 1, lambda K, N: NormBudget(1, 2)),
+    "rescaled, two layers": (rescaled_mse(3, 2), 2, lambda K, N: None),
+    "rescaled, non-negative": (rescaled_mse(3, 2), 1, lambda K, N: NonNegative()),
+    "rescaled, fixed": (rescaled_mse(3, 2), 1, lambda K, N: FixedClassifier(np.eye(K) - 1 / K)),
 }
 SIZES = [[3, 3, 3], [10**6, 10**3, 1], [1, 1], [4]]
 WEIGHTS = [(0.0, 0.0), (0.0, 0.1), (0.1, 0.0), (1e-8, 1e-8), (1e2, 1e2), (1e-8, 1e2), (1e2, 1e-8), (0.02, 0.03)]
@@ -80,6 +83,11 @@ def examine(problem: Problem) -> Optimum:
     assert np.isfinite(optimum.value), optimum
     assert optimum.lower_bound <= optimum.value, optimum
     assert np.isfinite(certificate.stationarity), optimum
+    if not isinstance(problem.constraint, HardMargin):  # which no features do not meet
+        fixed = isinstance(problem.constraint, FixedClassifier)
+        W = optimum.W if fixed else tuple(np.zeros_like(layer) for layer in optimum.W)
+        nothing = float(objective(problem, W, np.zeros_like(optimum.H)))
+        assert optimum.value <= nothing * (1 + 1e-12), optimum
     assert len(optimum.status.value.split()) > 8
     weights = [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
     if optimum.status is OptimumStatus.NOT_ATTAINED:
@@ -127,6 +135,9 @@ def test_zero_weights_are_told_apart(lam_W, lam_H):
             assert optimum.value == pytest.approx(0, abs=1e-12)
             assert optimum.status is wanted
     for lam_b in LAM_B:
+        narrow = examine(stated("squared", [5, 3, 2], lam_W, lam_H, lam_b).replace(width=1))
+        assert narrow.value > 0.05
+        assert narrow.status.is_attained != one_zero or narrow.status is OptimumStatus.BEST_KNOWN
         deep = examine(stated("squared, two layers", [5, 3, 2], lam_W, lam_H, lam_b))
         assert deep.status is (OptimumStatus.NOT_ATTAINED if one_zero else OptimumStatus.PROVED)
         assert deep.value == pytest.approx(0, abs=1e-12)

@@ -10,8 +10,8 @@ from ufm.constraints.constraint import Facts
 class NonNegative:
     """H >= 0 entrywise (dang2024: section 4), under any number of linear layers.
 
-    With one of them it is convex in the product once the width is free, and `solve` certifies it; with more its flow is
-    known (`simulate`), and no certificate.
+    With one of them it is convex in the product once the width is free, and `solve` certifies it; with more it is the
+    best of many descents, with a bound that only sometimes meets it.
     """
 
     def check(self, facts: Facts) -> None:

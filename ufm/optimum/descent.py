@@ -1,6 +1,7 @@
 """Descents over the factors themselves, for problems that no product X makes convex: quasi-Newton, then Newton.
 
-A descent that ends where the Hessian has a negative eigenvalue goes on along its direction: no saddle is an answer.
+A descent that ends where the Hessian has a negative eigenvalue goes on along its direction: no saddle is an answer
+where second order is looked at, which is up to a size, and not for several layers under a sign.
 """
 
 from collections.abc import Callable
@@ -58,10 +59,16 @@ def best_of(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.nd
 
 
 def descend(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.ndarray) -> End:
-    """L-BFGS on all factors, then Newton steps to round-off where they are affordable; H >= 0 where it must be."""
+    """L-BFGS on all factors, then Newton steps to round-off where they are affordable; H >= 0 where it must be.
+
+    The objective is taken in units of its value at the start, so that the tolerances mean the same at any scale.
+    """
     shapes = [layer.shape for layer in (*W, H)]
     cuts = np.cumsum([rows * columns for rows, columns in shapes])
     scale = np.sqrt(problem.targets.multiplicity) if H.shape[1] != problem.N else np.ones(problem.N)
+
+    offset = b if problem.has_bias else None
+    unit = float(objective(problem, W, H, offset)) or 1.0
 
     def split(x: np.ndarray) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray | None]:
         parts = np.split(x, cuts)
@@ -72,12 +79,12 @@ def descend(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.nd
         layers, features, offset = split(x)
         g = gradient(problem, layers, features, offset)
         pieces = [*(layer.ravel() for layer in g.W), (g.H / scale).ravel()]
-        return np.concatenate([*pieces, g.b] if problem.has_bias else pieces)
+        return np.concatenate([*pieces, g.b] if problem.has_bias else pieces) / unit
 
     def value(x: np.ndarray) -> float:
-        return float(objective(problem, *split(x)))
+        return float(objective(problem, *split(x))) / unit
 
-    start = [*(layer.ravel() for layer in W), (H * scale).ravel(), *([b] if problem.has_bias else [])]
+    start = [*(layer.ravel() for layer in W), (H * scale).ravel(), *([] if offset is None else [offset])]
     options = {"maxiter": 5000, "maxfun": 10000, "ftol": 1e-16, "gtol": 1e-11, "maxcor": 30}
     x = np.concatenate(start)
     if isinstance(problem.constraint, NonNegative):
@@ -88,7 +95,8 @@ def descend(problem: Problem, W: tuple[np.ndarray, ...], H: np.ndarray, b: np.nd
     else:
         x = _polish(minimize(value, x, jac=slope, method="L-BFGS-B", options=options).x, slope, value)
     layers, features, offset = split(x)
-    return End(value(x), layers, features, np.zeros(problem.m) if offset is None else offset)
+    at_end = float(objective(problem, layers, features, offset))
+    return End(at_end, layers, features, np.zeros(problem.m) if offset is None else offset)
 
 
 def _moved(end: End, way: Direction, sign: float) -> tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]:

@@ -21,8 +21,8 @@ class OptimumStatus(Enum):
     OPEN_GAP = "Best point found by a convex solver that stopped early; the lower bound shown holds. See the gap."
     SEARCHED = (
         "Best point found from many starts of a problem that is not convex; only the lower bound shown is certain. "
-        "For the squared loss with a penalised bias of up to five dimensions method='branch and bound' can close the "
-        "gap."
+        "For the squared loss without a constraint, its bias of up to five dimensions, method='branch and bound' can "
+        "close the gap."
     )
     METASTABLE = (
         "Local minimum, asked for by name; the global one (method='auto') may lie lower. See branches(problem)."

@@ -33,8 +33,8 @@ _RANDOM_STARTS = 6
 _TIGHT = 1e-10
 _CVXPY_GAP = 1e-6  # what cvxpy leaves of a gap that is closed
 _POLISH = 4
-_CLIMB = 300  # steps of the dual at most, in each stage
-_SLACK = (1e-2, 1e-3, 1e-4)  # relative distance from the ball's surface
+_CLIMB = 1000  # steps of the dual at most, in each stage
+_SLACK = (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7)  # relative distance from the ball's surface
 _LARGE = 400  # unknowns up to which a Hessian by differences is cheap
 
 
@@ -120,27 +120,24 @@ class _Moments:
         self.second = rows @ rows.T / problem.N
 
     def value_and_slope(self, x: np.ndarray) -> tuple[float, np.ndarray]:
-        """f and its gradient; x is W, then b, which counts where there is a bias."""
-        m, d = self.m, self.d
+        """f and its gradient; x is W, then b, which counts where there is a bias.
+
+        With h = (beta/a) h0 + g, f is a ridge regression of z = y - b - (beta/a) W h0 on W: its residual is M z,
+        M = (1 + WW'/a)^-1, and no two terms cancel, however large W becomes.
+        """
+        m, d, tie = self.m, self.d, self.beta / self.a
         W, b = x[: m * d].reshape(m, d), x[m * d :] * self.problem.has_bias
-        yy, yh, hh = self.second[:m, :m], self.second[:m, m:], self.second[m:, m:]
-        ybar, hbar = self.mean[:m], self.mean[m:]
-        # moments of the residual target y - b
-        rr = yy - np.outer(ybar, b) - np.outer(b, ybar) + np.outer(b, b)
-        rh = yh - np.outer(b, hbar)
-        G_inverse = np.linalg.inv(W.T @ W + self.a * np.eye(d))
-        cross = W.T @ rh  # W'(y - b) h0' averaged
-        right = W.T @ rr @ W + self.beta * (cross + cross.T) + self.beta**2 * hh
-        value = (np.trace(rr) + self.beta * np.trace(hh) - np.sum(G_inverse * right)) / 2
+        map_z = np.hstack([np.eye(m), -tie * W])  # z + b from (y, h0)
+        shift = np.outer(map_z @ self.mean, b)
+        zz = map_z @ self.second @ map_z.T - shift - shift.T + np.outer(b, b)
+        zh = map_z @ self.second[:, m:] - np.outer(b, self.mean[m:])
+        curved, U = np.linalg.eigh(W @ W.T)
+        M = (U / (1 + np.maximum(curved, 0.0) / self.a)) @ U.T
+        value = (np.sum(M * zz) + self.beta * (1 - tie) * np.trace(self.second[m:, m:])) / 2
         value += self.lam_W / 2 * np.sum(W**2) + self.lam_b / 2 * b @ b
-        # Envelope: the slope by W is (W h + b - y) h' averaged, h = G^{-1} (W'(y - b) + beta h0).
-        features = G_inverse @ right @ G_inverse
-        target_features = (rr @ W + self.beta * rh) @ G_inverse
-        by_W = W @ features - target_features + self.lam_W * W
-        mean_h = G_inverse @ (W.T @ (ybar - b) + self.beta * hbar)
-        by_b = W @ mean_h + b - ybar + self.lam_b * b
-        if not self.problem.has_bias:
-            by_b = np.zeros(m)
+        # Envelope: the slope by W is minus the residual times h' averaged, h = (beta/a) h0 + W'(residual)/a.
+        by_W = -tie * M @ zh - M @ zz @ M @ W / self.a + self.lam_W * W
+        by_b = (self.lam_b * b - M @ (map_z @ self.mean - b)) * self.problem.has_bias
         return float(value), np.concatenate([by_W.ravel(), by_b])
 
 

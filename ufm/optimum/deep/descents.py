@@ -10,6 +10,7 @@ targets themselves, blocks of few classes each, points on a circle, low-rank ran
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from scipy.optimize import minimize_scalar
 from ufm.constraints import NonNegative
 from ufm.errors import ProblemError
 from ufm.losses import RescaledMSE
-from ufm.optimum.deep.solve import solve_deep
+from ufm.optimum.deep.solve import meets, solve_deep
 from ufm.optimum.descent import settle
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum, finish
@@ -43,7 +44,7 @@ class Candidate:
 
 
 def solve_descents(problem: Problem, method: str) -> Optimum:
-    """The best point of all descents, with a lower bound from a problem below this one; status SEARCHED.
+    """The best point of all descents, with a lower bound from a problem below this one; certified where they meet.
 
     Where some weight is zero the infimum is that of the unpenalised product, taken from p = 2 and padded with layers.
     """
@@ -53,19 +54,18 @@ def solve_descents(problem: Problem, method: str) -> Optimum:
         return _unpenalised(problem)
     found = candidates(problem)
     best = min(found, key=lambda candidate: candidate.value)
-    if found[-1].value <= best.value + 1e-12 * max(1.0, best.value):
+    if found[-1].value <= best.value * (1 + 1e-12):
         best = found[-1]  # zero itself, not a point that is still on its way there
     bound = lower_bound(problem, best.value)
-    X = _product(best.W) @ best.H * np.sqrt(problem.targets.multiplicity)
+    X = reduce(np.matmul, (*best.W, best.H)) * np.sqrt(problem.targets.multiplicity)
     s = np.linalg.svd(X, compute_uv=False)
     rank = int(np.sum(s > 1e-6 * max(float(s[0]), 1e-300)))
-    closed = best.value - bound <= 1e-9 * max(1.0, best.value)
     return finish(
         problem,
         best.W,
         best.H,
         best.b,
-        status=OptimumStatus.CERTIFIED if closed else OptimumStatus.SEARCHED,
+        status=OptimumStatus.CERTIFIED if meets(best.value, bound) else OptimumStatus.SEARCHED,
         method=f"search, {len(found)} starts, best from {best.name}",
         value=best.value,
         lower_bound=bound,
@@ -253,10 +253,3 @@ def _unpenalised(problem: Problem) -> Optimum:
         singular_values=flat.singular_values,
         rank=flat.certificate.rank,
     )
-
-
-def _product(W: tuple[np.ndarray, ...]) -> np.ndarray:
-    result = W[0]
-    for layer in W[1:]:
-        result = result @ layer
-    return result

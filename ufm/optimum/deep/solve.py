@@ -38,7 +38,7 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
     reduced = DeepProblem.of(problem, reduction)
     bound = lower_bound(reduced)
     solution, found_by, work = _find(reduced, bound, method)
-    if method in _BIASES and _penalised(reduced) and not _meets(solution.value, bound):
+    if method in _BIASES and _penalised(reduced) and not meets(solution.value, bound):
         solution, found_by, work, bound = _branch(reduced, bound, method, (solution, found_by, work))
     status = _status(problem, reduced, solution, bound)
     if method == "metastable" and solution.rank > _closed_form(reduced, method).rank:
@@ -71,7 +71,7 @@ def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution
     if method == "closed form":
         return _closed_form(reduced, method), "closed form", 0
     closed = solve_closed_form(reduced) if method in _BIASES else None
-    if closed is not None and (not _penalised(reduced) or _meets(closed.value, bound)):
+    if closed is not None and (not _penalised(reduced) or meets(closed.value, bound)):
         return closed, "closed form", 0
     if not _penalised(reduced):
         raise ProblemError("method", method, "the search is over a penalised bias; use 'closed form'.")
@@ -112,7 +112,7 @@ def _status(problem: Problem, reduced: DeepProblem, solution: DeepSolution, boun
         return OptimumStatus.NOT_ATTAINED  # zero factors take all of the product, and the others shrink for ever
     if not _penalised(reduced):
         return OptimumStatus.PROVED
-    return OptimumStatus.CERTIFIED if _meets(solution.value, bound) else OptimumStatus.SEARCHED
+    return OptimumStatus.CERTIFIED if meets(solution.value, bound) else OptimumStatus.SEARCHED
 
 
 def _penalised(reduced: DeepProblem) -> bool:
@@ -120,6 +120,6 @@ def _penalised(reduced: DeepProblem) -> bool:
     return 0 < reduced.lam_b < math.inf and reduced.t > 0
 
 
-def _meets(value: float, bound: float) -> bool:
+def meets(value: float, bound: float) -> bool:
     """Value and bound agree: exactly, to the round-off of a singular value decomposition, or to a relative 1e-9."""
     return value - bound <= max(roundoff(max(abs(value), 1e-300), 1000), _CLOSED * abs(value))

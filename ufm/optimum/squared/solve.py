@@ -60,6 +60,7 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
     width = problem.width if problem.width is not None else most
     rank = int(np.sum(solution.s > accuracy * np.max(solution.s, initial=0.0)))
     value = primal_value(reduced, solution)
+    one_zero = (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0)
     if width < rank:
         solution, proved = solve_narrow(reduced, width, solution)
         found_by, rank = f"{found_by}, then rank {width}", solution.rank
@@ -68,7 +69,9 @@ def solve_with(problem: Problem, engine: Engine, *, grouped: bool = True) -> Opt
         bound = value if proved else max(bound, narrow_bound(problem, value))
         if not proved and value - bound <= _TIGHT * abs(value):
             status = OptimumStatus.CERTIFIED
-    elif rank > 0 and (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0):
+        if one_zero and status.is_global:
+            status = OptimumStatus.NOT_ATTAINED
+    elif rank > 0 and one_zero:
         status = OptimumStatus.NOT_ATTAINED
     elif value - bound > _TIGHT * max(1.0, abs(bound)):
         status = OptimumStatus.OPEN_GAP  # of a solver that was asked for less
