@@ -263,16 +263,32 @@ def tex_display(claims: tuple[Any, ...]) -> str:
 def _text_display(claims: tuple[Any, ...], width: int) -> list[str]:
     blocks: list[str] = []
     for claim in claims:
-        if not isinstance(claim, sp.Eq) or claim.rhs.has(sp.Piecewise):
+        if not isinstance(claim, sp.Eq) or _text_length(claim) <= width:
             blocks.append(_text(claim))
-            continue
-        left = _pict(claim.lhs)
-        parts = _broken(claim.rhs, _text_length, max(width - left.width() - 6, 30))
-        first = prettyForm(*stringPict.next(left, " = ", _pict(parts[0][1])))
-        blocks.append(str(first))
-        blocks += [
-            str(prettyForm(*stringPict.next(prettyForm(f"    {sign} "), _pict(part)))) for sign, part in parts[1:]
-        ]
+        elif isinstance(claim.rhs, sp.Piecewise):
+            blocks += _text_cases(claim.lhs, claim.rhs, width)
+        else:
+            blocks += _text_equation(claim, width)
+    return blocks
+
+
+def _text_equation(claim: Any, width: int) -> list[str]:
+    """An equation too wide for one line: its right side term by term, below the left side where that is long."""
+    left = _pict(claim.lhs)
+    below = left.width() > width // 2
+    parts = _broken(claim.rhs, _text_length, width - 6 - (0 if below else left.width()))
+    start = prettyForm("    ") if below else left
+    rows = [(start, " = ", parts[0][1]), *((prettyForm("    "), f"{sign} ", part) for sign, part in parts[1:])]
+    return [str(left)] * below + [str(prettyForm(*stringPict.next(*row[:2], _pict(row[2])))) for row in rows]
+
+
+def _text_cases(left: Any, cases: Any, width: int) -> list[str]:
+    """A Piecewise too wide for one brace: case by case, each with its condition below; the first that holds counts."""
+    blocks: list[str] = []
+    for value, condition in cases.args:
+        blocks += _text_display((sp.Eq(left, value, evaluate=False),), width)
+        where = "otherwise" if condition == sp.true else prettyForm(*stringPict.next("for ", _pict(condition)))
+        blocks.append(str(prettyForm(*stringPict.next("    ", where))))
     return blocks
 
 
@@ -331,13 +347,9 @@ def _grouped(formula: str) -> str:
 
 def _raised(exponent: str) -> str:
     """An exponent of several letters in brackets: y^(2p) is not y^2 p."""
-    return (
-        "*"
-        if exponent == "*"
-        else f"^{exponent}"
-        if re.fullmatch(r"\\?[A-Za-z]+|\d+|\w", exponent)
-        else f"^({exponent})"
-    )
+    if exponent == "*":
+        return "*"
+    return f"^{exponent}" if re.fullmatch(r"\\?[A-Za-z]+|\d+|\w", exponent) else f"^({exponent})"
 
 
 def _title(lemma: Lemma) -> str:

@@ -142,7 +142,7 @@ def balanced_classes(codes: Codes, bias: Bias) -> Derivation:
         f"$\\alpha + K\\beta = {sp.latex(codes.mean)}$, a width of at least ${codes.rank(bias)}$.",
     )
     proof.carry(shrinkage(bias))
-    _spectrum(proof, codes, bias)
+    spectrum(proof, codes)
     _parameters(proof, codes, bias)
     formulae = _observables(proof, codes, bias)
     claims = {
@@ -152,7 +152,7 @@ def balanced_classes(codes: Codes, bias: Bias) -> Derivation:
     return proof.conclude(formulae, claims, tuple(piece.regime for piece in codes.pieces(bias)))
 
 
-def _spectrum(proof: Proof, codes: Codes, bias: Bias) -> None:
+def spectrum(proof: Proof, codes: Codes) -> None:
     """The singular values of the targets in the class basis."""
     proof.section("The class codes")
     proof.given("ones of the classes", "", ONES_RULE, shown=False)
@@ -160,7 +160,7 @@ def _spectrum(proof: Proof, codes: Codes, bias: Bias) -> None:
     proof.define(
         "targets", "In the basis of the normalised indicators of the classes the targets are", A, targets.matrix
     )
-    proof.define("mean direction", "and the ones", q, sp.sqrt(n) * ONES)
+    proof.define("mean direction of the classes", "and the ones", q, sp.sqrt(n) * ONES)
     squared = Exchangeable(n * codes.alpha**2, n * codes.mean**2)
     proof.identity(
         "singular directions of the codes",

@@ -13,8 +13,23 @@ import sympy as sp
 
 from ufm.derivation.derivation import Derivation
 from ufm.derivation.engine import roots
-from ufm.derivation.engine.direction import at_stationarity, e, one_direction, p, s, share
-from ufm.derivation.engine.shallow import BIAS, Bias
+from ufm.derivation.engine.direction import at_stationarity, e, one_direction, p, s, share, sigma
+from ufm.derivation.engine.shallow import (
+    BIAS,
+    H_Q,
+    ONES,
+    A,
+    Bias,
+    H,
+    H_perp,
+    X,
+    Y,
+    b,
+    bias_term,
+    q,
+    r,
+    split_features,
+)
 from ufm.derivation.load import lemma, prove
 from ufm.derivation.proof import Proof, equation
 from ufm.derivation.words import SquaredNorm as norm2
@@ -24,16 +39,8 @@ Lam = sp.Symbol("Lambda", positive=True)
 Pi = sp.Symbol("Pi_W", positive=True)  # the product of the weights of all layers
 lam_l, lam_k = sp.symbols("lambda_l lambda_k", positive=True)  # of a layer and of the one before it
 lam_top = sp.Symbol("lambda_M", positive=True)  # of the last layer
-sigma = sp.Symbol("sigma", positive=True)
-weight = sp.Symbol("rho", positive=True)
-r = sp.Symbol("r", integer=True, positive=True)
 
-P, H = sp.MatrixSymbol("P", m, d), sp.MatrixSymbol("H", d, N)
-Y, b = sp.MatrixSymbol("Y", m, N), sp.MatrixSymbol("b", m, 1)
-ONES = sp.MatrixSymbol("𝟏_N", N, 1)
-Q, A, q = sp.MatrixSymbol("Q", N, r), sp.MatrixSymbol("A", m, r), sp.MatrixSymbol("q", r, 1)
-X = sp.MatrixSymbol("X", m, r)
-H_Q, H_perp = sp.MatrixSymbol("H_Q", d, r), sp.MatrixSymbol("H_perp", d, N)
+P = sp.MatrixSymbol("P", m, d)  # the product of all layers
 LAYER, BEFORE, LOWER = sp.MatrixSymbol("W_l", d, d), sp.MatrixSymbol("W_k", d, d), sp.MatrixSymbol("R", d, r)
 INPUTS, OUTPUTS = sp.MatrixSymbol("S", d, r), sp.MatrixSymbol("T", d, r)
 FIRST, F = sp.MatrixSymbol("W_1", d, d), sp.MatrixSymbol("F", d, r)  # F = H_Q, without its meaning
@@ -49,7 +56,7 @@ def deep(bias: Bias) -> Derivation:
            if bias == "penalised" else "any targets, ")
         + "widths of at least the rank: every global minimiser shares the singular vectors of the targets.",
     )  # fmt: skip
-    _letters(proof)
+    _letters(proof, "$L$ is $\\frac1{2N}$ of the squared distance of $W_M\\cdots W_1 H + b\\mathbf{1}'$ to $Y$, plus ")
     _reduce(proof, bias)
     _layers_minimised_out(proof)
     _decouple(proof, bias)
@@ -69,22 +76,18 @@ def factors() -> Derivation:
         "values $s_i$ is $\\frac p2\\Lambda\\sum_i s_i^{2/p}$, that of balanced factors, as every critical "
         "point has them.",
     )
-    _letters(proof)
+    _letters(proof, "$L$ is any fit of $W_M\\cdots W_1 H + b\\mathbf{1}'$, plus ")
     _layers_minimised_out(proof)
     _geometry(proof)
     return proof.conclude(claims={"balance": prove("foundations:balance").claims["balance"]})
 
 
-def _offset(bias: Bias, ones: Any) -> Any:
-    return sp.ZeroMatrix(m, ones.shape[0]) if bias == "none" else b * ones.T
-
-
-def _letters(proof: Proof) -> None:
+def _letters(proof: Proof, fit: str) -> None:
+    """The weights of all factors as one; fit: the words for the rest of the loss."""
     proof.section("The loss")
     proof.define(
         "mean weight",
-        "$L$ is the fit of $W_M\\cdots W_1 H + b\\mathbf{1}'$, here $\\frac1{2N}$ of the squared distance to $Y$, and "
-        "half the squared norms with their weights, $M = p-1$. "
+        fit + "half the squared norms with their weights, $M = p-1$. "
         "With $\\Pi_W = \\prod_l\\lambda_{W_l}$ the mean weight of all $p$ factors is",
         Lam,
         (Pi * lam_H) ** (1 / p),
@@ -93,27 +96,15 @@ def _letters(proof: Proof) -> None:
 
 
 def _reduce(proof: Proof, bias: Bias) -> None:
-    """Samples rotated: only the row space of Y and of the ones is left."""
-    proof.section("Reduce")
-    given = {Y: A * Q.T, Q.T * Q: sp.Identity(r)} | ({} if bias == "none" else {ONES: Q * q})
-    proof.given(
-        "basis",
-        "Let the columns of $Q$ be an orthonormal basis of a space that holds the rows of $Y$"
-        + ("" if bias == "none" else " and of the ones")
-        + ", such as the normalised indicators of the classes:",
-        given,
-    )
-    proof.define("reduced features", "Split the features into their part in this space,", H_Q, H * Q)
-    proof.define("rest of the features", "and the rest,", H_perp, H - H * Q * Q.T)
-    proof.identity("the parts of the features", "so that", (H_Q * Q.T + H_perp, H), (H_perp * Q, sp.ZeroMatrix(d, r)))
+    split_features(proof, bias)
     half = sp.Rational(1, 2)
     proof.squares(
         "the loss splits",
         "With $P$ for the product of the layers, fit and penalty of the features fall into those of the reduced "
         "features and those of the rest. As $\\lambda_H > 0$, a minimum has $H_{\\perp} = 0$: samples with one target "
         "have one feature.",
-        norm2(P * H + _offset(bias, ONES) - Y) / 2 + N * lam_H / 2 * norm2(H),
-        norm2(P * H_Q + _offset(bias, q) - A) / 2 + N * lam_H / 2 * norm2(H_Q),
+        norm2(P * H + bias_term(bias, ONES) - Y) / 2 + N * lam_H / 2 * norm2(H),
+        norm2(P * H_Q + bias_term(bias, q) - A) / 2 + N * lam_H / 2 * norm2(H_Q),
         [(half, P * H_perp), (N * lam_H / 2, H_perp)],
     )
 
@@ -176,7 +167,6 @@ def _decouple(proof: Proof, bias: Bias) -> None:
 def _centre_the_bias(proof: Proof) -> None:
     """A free bias is the mean target, and the features are centred."""
     C: Any = sp.Identity(r) - q * q.T / N
-    proof.given("ones", "Counting the samples,", {q.T * q: N * sp.Identity(1)})
     proof.identity(
         "the bias",
         "the fit is a centred one plus a square that the bias makes zero,",
@@ -194,7 +184,6 @@ def _weigh_the_mean(proof: Proof) -> None:
     """The bias minimised out weighs the mean direction by rho; no asymmetric product does better."""
     C: Any = sp.Identity(r) - q * q.T / N
     mean: Any = q * q.T / N
-    proof.given("ones", "Counting the samples,", {q.T * q: N * sp.Identity(1)})
     vanishing = b - (A - X) * q / (N * (1 + lam_b))
     keeps = lam_b / (1 + lam_b)
     proof.identity(
@@ -209,7 +198,7 @@ def _weigh_the_mean(proof: Proof) -> None:
     proof.identity(
         "one weighted matrix",
         "With $R = I - (1 - \\sqrt{\\rho})\\,qq'/N$ that is the fit of $XR$ to $AR$,",
-        (norm2((X - A) * (C + sp.sqrt(weight) * mean)), norm2((X - A) * C) + weight * norm2((X - A) * q) / N),
+        (norm2((X - A) * (C + sp.sqrt(rho) * mean)), norm2((X - A) * C) + rho * norm2((X - A) * q) / N),
     )
     fit, product = sp.Symbol("tr (X R)'(A R)"), sp.Symbol("sum y_i alpha_i")
     powers, altered = sp.Symbol("sum s_i^(2/p)"), sp.Symbol("sum of altered y_i^(2/p)")
@@ -230,27 +219,27 @@ def _weigh_the_mean(proof: Proof) -> None:
         sp.Ge(powers, altered, evaluate=False),
     )
     y, s_0 = sp.Symbol("y_r", nonnegative=True), sp.Symbol("s_0", nonnegative=True)
-    last = (sp.sqrt(weight) * sigma_0 - y) ** 2 / 2 + p / 2 * tau * (y / sp.sqrt(weight)) ** (2 / p)
+    last = (sp.sqrt(rho) * sigma_0 - y) ** 2 / 2 + p / 2 * tau * (y / sp.sqrt(rho)) ** (2 / p)
     proof.equal(
         "the last direction",
         "So $N L$ is at least a sum of one problem a direction, $\\frac12(\\sigma_i - s_i)^2 + \\frac p2\\,\\tau\\,"
         "s_i^{2/p}$, and of the last term, which in $s_0 = y_r/\\sqrt{\\rho}$ is the same problem, its fit weighed by "
         "$\\rho$. A product that shares the singular vectors of the targets attains it:",
-        last.subs(y, sp.sqrt(weight) * s_0),
-        weight / 2 * (sigma_0 - s_0) ** 2 + p / 2 * tau * s_0 ** (2 / p),
+        last.subs(y, sp.sqrt(rho) * s_0),
+        rho / 2 * (sigma_0 - s_0) ** 2 + p / 2 * tau * s_0 ** (2 / p),
     )
 
 
 def _mean_direction(proof: Proof) -> None:
     """The same scalar problem with tau/rho for tau, and the bias it leaves."""
     s_0 = sp.Symbol("s_0", nonnegative=True)
-    whole = weight / 2 * (sigma_0 - s_0) ** 2 + p / 2 * tau * s_0 ** (2 / p)
+    whole = rho / 2 * (sigma_0 - s_0) ** 2 + p / 2 * tau * s_0 ** (2 / p)
     proof.section("The mean direction")
     proof.equal(
         "a weight on the fit",
         "Dividing by $\\rho$, the mean direction is a direction with $\\tau/\\rho$ for $\\tau$;",
-        whole / weight,
-        (sigma_0 - s_0) ** 2 / 2 + p / 2 * (tau / weight) * s_0 ** (2 / p),
+        whole / rho,
+        (sigma_0 - s_0) ** 2 / 2 + p / 2 * (tau / rho) * s_0 ** (2 / p),
     )
     proof.equal(
         "length of the bias",
@@ -348,8 +337,8 @@ def _closed_forms(proof: Proof, bias: Bias) -> Derivation:
             "features of the mean",
             "On the mean direction $\\tau/\\rho$ takes the place of $\\tau$: the eigenvalues are $\\rho$ times and "
             "$1/\\rho$ times these, and the part of the minimum $\\rho$ times:",
-            weight * at / N * kept ** (2 / p) / lam_H,
-            weight * formulae["features"],
+            rho * at / N * kept ** (2 / p) / lam_H,
+            rho * formulae["features"],
         )
     claims: dict[str, Any] = {"balance": prove("foundations:balance").claims["balance"]}
     if bias == "free":

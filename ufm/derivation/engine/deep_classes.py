@@ -1,6 +1,6 @@
 """Deep linear models of equal classes, C = alpha I + beta 11': two directions, each with its share; any K, n, weights.
 
-The order p is a number here or the letter of the carried proof; the layers enter through the product of their weights.
+The order p is a number here and a letter in the carried proof; the layers enter through the product of their weights.
 """
 
 from __future__ import annotations
@@ -14,22 +14,19 @@ import sympy as sp
 
 from ufm.derivation.derivation import Derivation
 from ufm.derivation.engine import direction, roots
-from ufm.derivation.engine.codes import Codes, entries
+from ufm.derivation.engine.codes import SENTENCES, Codes, entries, lam_b_star, spectrum, t_rel
 from ufm.derivation.engine.deep import Lam, Pi, deep
 from ufm.derivation.engine.pieces import Conditions, Kept, over_pieces
 from ufm.derivation.engine.shallow import BIAS, Bias
-from ufm.derivation.exchangeable import ONES, ONES_RULE, Exchangeable
+from ufm.derivation.exchangeable import Exchangeable
 from ufm.derivation.proof import Proof
 from ufm.derivation.regimes import Regime, kappa
 from ufm.derivation.signs import Sign
 from ufm.symbols import K, N, delta_kl, lam_b, lam_H, n
 
-t_rel = sp.Symbol("t_rel", positive=True)
 t_mean = sp.Symbol("t_0", positive=True)
-lam_b_star = sp.Symbol("lambda_b^*", positive=True)
 t_c, t_s = sp.symbols("t_c t_s", positive=True)
 share, share_mean = (1 / (1 + letter) for letter in sp.symbols("v v_0", positive=True))  # between 0 and 1
-A, q = sp.MatrixSymbol("A", K, K), sp.MatrixSymbol("q", K, 1)
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class DeepClasses:
 
     codes: Codes
     bias: Bias
-    order: Any
+    order: int
 
     @property
     def power(self) -> Any:
@@ -104,20 +101,19 @@ class DeepClasses:
         return Conditions(t_rel < t_c, t_rel >= t_c, above, lam_b <= lam_b_star)
 
 
-def deep_classes(codes: Codes, bias: Bias, order: Any) -> Derivation:
+def deep_classes(codes: Codes, bias: Bias, order: int) -> Derivation:
     """Every observable of the global minimum for classes of one size, and the metastable band above it."""
     model = DeepClasses(codes, bias, order)
     proof = Proof(
         f"The optimum of equal classes with {order} factors",
-        f"Squared loss, $p = {sp.latex(order)}$ factors of any positive weights, {BIAS[bias]}, $K \\ge 2$ classes of "
+        f"Squared loss, $p = {order}$ factors of any positive weights, {BIAS[bias]}, $K \\ge 2$ classes of "
         "$n$ samples with the codes "
         f"$\\alpha I + \\beta \\mathbf{{1}}\\mathbf{{1}}'$, $\\alpha = {sp.latex(codes.alpha)}$ and "
         f"$\\alpha + K\\beta = {sp.latex(codes.mean)}$, widths of at least ${codes.rank(bias)}$.",
     )
     proof.carry(deep(bias))
-    if sp.sympify(order).is_Integer:
-        direction.radicals(proof, int(order))
-    _spectrum(proof, model)
+    direction.radicals(proof, order)
+    spectrum(proof, codes)
     _parameters(proof, model)
     entries(proof)
     formulae = _observables(proof, model)
@@ -127,25 +123,6 @@ def deep_classes(codes: Codes, bias: Bias, order: Any) -> Derivation:
         "coexistence": "at t_c zero and the kept point have one value; the formulae give zero there",
     }
     return proof.conclude(formulae, claims, tuple(_regime(proof, model, case) for case in model.cases))
-
-
-def _spectrum(proof: Proof, model: DeepClasses) -> None:
-    """The singular values of the targets in the class basis."""
-    codes = model.codes
-    proof.section("The class codes")
-    proof.given("ones of the classes", "", ONES_RULE, shown=False)
-    targets = Exchangeable(sp.sqrt(n) * codes.alpha, sp.sqrt(n) * codes.mean)
-    proof.define(
-        "targets", "In the basis of the normalised indicators of the classes the targets are", A, targets.matrix
-    )
-    proof.define("mean direction of the classes", "and the ones", q, sp.sqrt(n) * ONES)
-    proof.identity(
-        "singular directions of the codes",
-        "The mean direction is a singular direction, with $\\sigma_0 = |\\alpha + K \\beta| \\sqrt n$; on the $K - 1$ "
-        "directions orthogonal to it $\\sigma = |\\alpha| \\sqrt n$. The minimisers have the same two eigenspaces.",
-        (A.T * A, Exchangeable(n * codes.alpha**2, n * codes.mean**2).matrix),
-        (A * q, sp.sqrt(n) * codes.mean * q),
-    )
 
 
 def _parameters(proof: Proof, model: DeepClasses) -> None:
@@ -179,17 +156,14 @@ def _regime(proof: Proof, model: DeepClasses, case: Kept) -> Regime:
     below, zero = Sign.NEGATIVE, Sign.NONNEGATIVE
     signs = {_difference(proof, conditions.keep): below if case[0] else zero}
     slack = {proof.full(model.kept): share, K: kappa + 2}
+    name, condition = "kept" if case[0] else "zero", "t_{rel} < t_c" if case[0] else "t_{rel} \\ge t_c"
     if model.has_mean and not model.is_one:
         slack[proof.full(model.kept_mean)] = share_mean
         signs[_difference(proof, conditions.above)] = below if case[1] else zero
         signs[_difference(proof, conditions.plateau)] = Sign.POSITIVE if case[1] else Sign.NONPOSITIVE
-    names = {(True, True): "kept", (True, False): "mean lost", (False, True): "mean alone", (False, False): "zero"}
-    words = {
-        (True, True): "t_{rel} < t_c, t_0 < t_c",
-        (True, False): "t_{rel} < t_c \\le t_0",
-        (False, True): "t_0 < t_c \\le t_{rel}",
-    }
-    return Regime(names[case], words.get(case, "t_{rel} \\ge t_c"), slack, signs)
+        name += f", mean {'kept' if case[1] else 'zero'}"
+        condition += ", t_0 < t_c" if case[1] else ", t_0 \\ge t_c"
+    return Regime(name, condition, slack, signs)
 
 
 def _difference(proof: Proof, condition: Any) -> Any:
@@ -197,18 +171,10 @@ def _difference(proof: Proof, condition: Any) -> Any:
     return full.lhs - full.rhs
 
 
-SENTENCES = {
+_SENTENCES = SENTENCES | {
     "singular_values_centred": "On the $K - 1$ centred directions the product of all factors has the singular values",
-    "singular_value_mean": "and on the mean direction",
-    "cosine": "The cosine between two class means is the ratio of an entry off the diagonal to one on it "
-    "(where nothing is kept there is none):",
-    "class_mean_norm": "The class means are $H_Q/\\sqrt n$; their norm,",
     "classifier_norm": "the norm of a row of the product $P$ of all layers,",
-    "gram": "all inner products of class means ($\\delta_{kl} = 1$ for one and the same class),",
     "classifier_gram": "and of rows of $P$,",
-    "logits": "the outputs at the class means,",
-    "bias": "the entries of the bias",
-    "value": "and the minimum of the loss:",
 }
 
 
@@ -218,7 +184,7 @@ def _observables(proof: Proof, model: DeepClasses) -> dict[str, Any]:
     formulae = {"t_rel": proof.full(t_rel), "coexistence": model.edge, "spinodal": roots.spinodal(model.order)}
     if model.bias == "penalised" and model.has_mean and model.codes.is_even:
         formulae["lam_b_star"] = sp.Piecewise((proof.full(lam_b_star), proof.full(t_rel) < model.edge))
-    for name, sentence in SENTENCES.items():
+    for name, sentence in _SENTENCES.items():
         if model.bias == "none" and name == "bias":
             continue
         numbers = {case: _written(name, model, case) for case in model.cases}

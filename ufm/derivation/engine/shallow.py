@@ -86,7 +86,8 @@ def shrinkage(bias: Bias) -> Derivation:
     return _closed_forms(proof, bias)
 
 
-def _offset(bias: Bias, ones: Any) -> Any:
+def bias_term(bias: Bias, ones: Any) -> Any:
+    """What the bias adds to every column: b ones', or zero."""
     return zero(m, ones.shape[0]) if bias == "none" else b * ones.T
 
 
@@ -97,7 +98,7 @@ def _penalties(bias: Bias, features: Any) -> Any:
 
 def _letters(proof: Proof, bias: Bias) -> None:
     proof.section("The loss")
-    loss = norm2(W * H + _offset(bias, ONES) - Y) / (2 * N) + _penalties(bias, H)
+    loss = norm2(W * H + bias_term(bias, ONES) - Y) / (2 * N) + _penalties(bias, H)
     proof.define("loss", f"The loss, with {BIAS[bias]}:", L, loss)
     proof.define("mean weight", "With the mean weight", c, sp.sqrt(lam_W * lam_H))
     proof.define("aspect", "the aspect", gamma, (lam_W / lam_H) ** sp.Rational(1, 4))
@@ -106,7 +107,7 @@ def _letters(proof: Proof, bias: Bias) -> None:
         proof.define("rho", "the mean direction keeps the weight", rho, lam_b / (1 + lam_b))
 
 
-def _reduce(proof: Proof, bias: Bias) -> None:
+def split_features(proof: Proof, bias: Bias) -> None:
     """Samples rotated: only the row space of Y and of the ones is left."""
     proof.section("Reduce")
     given = {Y: A * Q.T, Q.T * Q: sp.Identity(r)}
@@ -122,7 +123,11 @@ def _reduce(proof: Proof, bias: Bias) -> None:
     proof.define("reduced features", "Split the features into their part in this space,", H_Q, H * Q)
     proof.define("rest of the features", "and the rest,", H_perp, H - H * Q * Q.T)
     proof.identity("the parts of the features", "so that", (H_Q * Q.T + H_perp, H), (H_perp * Q, zero(d, r)))
-    fit = norm2(W * H_Q + _offset(bias, q) - A) / 2
+
+
+def _reduce(proof: Proof, bias: Bias) -> None:
+    split_features(proof, bias)
+    fit = norm2(W * H_Q + bias_term(bias, q) - A) / 2
     proof.squares(
         "the loss splits",
         "The loss falls into one of the reduced features and one of the rest. As $\\lambda_H > 0$, a minimum has "
@@ -285,7 +290,7 @@ def _certificate(proof: Proof, bias: Bias, regime: Regime) -> None:
     rest: Any = sp.Identity(m) - U_1 * U_1.T - U_2 * U_2.T - (mean * mean.T if bias == "penalised" else zero(m, m))
     half = sp.Rational(1, 2)
     squares: dict[Any, tuple[Any, Any]] = {
-        Z_FIT: (half, W * H_Q + _offset(bias, q) - A + E),
+        Z_FIT: (half, W * H_Q + bias_term(bias, q) - A + E),
         Z_FEATURES: (N * lam_H / 2, H_Q - W.T * E / (N * lam_H)),
         Z_LOST: (1 / (2 * N * lam_H), T.T * U_2.T * W),
         Z_REST: (tau**2 / (2 * N * lam_H), rest.doit() * W),
