@@ -8,10 +8,10 @@ import numpy as np
 from ufm.compare import Comparison, Row, compare
 from ufm.constraints import NonNegative
 from ufm.errors import UfmError
-from ufm.measure import measure
+from ufm.networks.trials import OF_RECIPE, SWEPT
 from ufm.optimum import Optimum, solve
-from ufm.predict import excess_loss
-from ufm.problem import ClassTargets, Problem, classes
+from ufm.predict import excess_loss, metrics_of
+from ufm.problem import ClassTargets, Problem
 from ufm.record import Record, stack
 
 # What is held against theory, and under which name it stands in the table of errors.
@@ -26,17 +26,14 @@ COLUMNS = {
     "excess_loss": "excess loss",
 }
 _ALIVE = 1e-6  # of the longest class mean, below which one is zero
-_WEIGHTS = ("t_rel", "lam_b", "lam_H", "lam_W", "decay")
-_OF_RECIPE = ("width", "d", "steps", "batch", "lr", "final_lr")
 
 
 def swept(record: Record) -> str:
     """What a record of networks is swept along."""
-    for name in (*_WEIGHTS, *_OF_RECIPE):
+    for name in SWEPT:
         if name in record.values.dims:
             return name
-    known = ", ".join((*_WEIGHTS, *_OF_RECIPE))
-    fix = f"it has none of the dimensions {known}."
+    fix = f"it has none of the dimensions {', '.join(SWEPT)}."
     raise UfmError(f"only a record of trained networks says by itself what it is held against; {fix}")
 
 
@@ -52,7 +49,7 @@ def problem_of(record: Record, value: float) -> Problem:
         problem = problem.replace(constraint=NonNegative())
     if along == "d":
         return problem.replace(width=int(value) if value < min(problem.m, problem.targets.columns.shape[1]) else None)
-    if along in _OF_RECIPE:
+    if along in OF_RECIPE:
         return problem
     if along == "decay":
         return problem.replace(lam_W=value)
@@ -102,7 +99,7 @@ def expected(record: Record) -> tuple[Record, Record]:
         theory = replace(theory, values=theory.values.assign(cosines=theory["cosines"].where(both, 0.0)))
         found = found.assign(cosines=found["cosines"].where(both, 0.0))
     shared = [name for name in COLUMNS if name in theory and name in found]
-    if not optima[0][0].problem.has_bias and all(not o.problem.has_bias for row in optima for o in row):
+    if not any(o.problem.has_bias for row in optima for o in row):
         shared = [name for name in shared if name != "bias"]
     return replace(theory, values=theory.values[shared]), replace(record, values=found[shared])
 
@@ -136,8 +133,7 @@ def _cell(row: Row | None) -> str:
 
 def _observed(optimum: Optimum) -> Record:
     """Observables of an optimum; with the metrics of its own state where its features are class means, not all zero."""
-    targets = optimum.problem.targets
-    if not isinstance(targets, ClassTargets):  # of N samples: their Gram matrix would be N x N
+    if not isinstance(optimum.problem.targets, ClassTargets):  # of N samples: their Gram matrix would be N x N
         values = {
             "singular_values": (("direction",), optimum.singular_values[: optimum.problem.m]),
             "classifier_norm": (("target",), np.linalg.norm(optimum.product, axis=1)),
@@ -147,8 +143,6 @@ def _observed(optimum: Optimum) -> Record:
         return Record.of("optimum", values, problem=optimum.problem)
     record, found = optimum.record(), {"excess_loss": 0.0}
     if np.any(optimum.H):
-        # The metrics of collapsed features depend on the proportions of the classes only.
-        few = classes(targets.encoding, targets.counts // np.gcd.reduce(targets.counts))
-        metrics = measure(np.repeat(optimum.H, few.counts, axis=1), few, optimum.product, optimum.b)
+        metrics = metrics_of(optimum)
         found |= {name: metrics[name] for name in ("nc2_etf", "nc3") if name in metrics}
     return replace(record, values=record.values.assign(found))

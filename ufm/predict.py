@@ -106,6 +106,14 @@ def excess_loss(value: float, minimum: float) -> float:
     return max(0.0, excess)
 
 
+def metrics_of(optimum: Optimum) -> Record:
+    """What `ufm.measure` says of an optimum whose features are class means."""
+    targets = optimum.problem.classes
+    # The metrics of collapsed features depend on the proportions of the classes only.
+    few = classes(targets.encoding, targets.counts // np.gcd.reduce(targets.counts))
+    return measure(np.repeat(optimum.H, few.counts, axis=1), few, optimum.product, optimum.b)
+
+
 def _problem(
     H: np.ndarray, labels: Any, W: np.ndarray | None, codes: Any, weights: dict[str, Any], loss: str
 ) -> Problem:
@@ -126,10 +134,7 @@ def _problem(
 def _reference(optimum: Optimum, with_W: bool) -> Record:
     """The optimum's record, with the metrics of its own state where they have a prediction."""
     record = optimum.record()
-    targets = optimum.problem.classes
-    # The metrics of collapsed features depend on the proportions of the classes only.
-    few = classes(targets.encoding, targets.counts // np.gcd.reduce(targets.counts))
-    metrics = measure(np.repeat(optimum.H, few.counts, axis=1), few, optimum.product, optimum.b).values
+    metrics = metrics_of(optimum).values
     extra = {str(k): v for k, v in metrics.items() if str(k) not in record and str(k) in _TELLING}
     if with_W:
         extra |= {"excess_loss": 0.0, "lam_H_effective": float(optimum.problem.lam_H), "lam_H_anisotropy": 1.0}

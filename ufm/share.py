@@ -32,8 +32,9 @@ def read_campaign(name: str | Path) -> tuple[Path, dict[str, Any]]:
         known = {path.stem: path for path in sorted(locate("numerics", "campaigns").glob("*.toml"))}
         if name not in known:
             near = get_close_matches(str(name), known, 1)
-            fix = f"Did you mean {near[0]!r}?" if near else f"the campaigns that come along are {', '.join(known)}."
-            raise ProblemError("campaign", str(name), f"{fix} One of your own is a path that ends in .toml.")
+            hint = f"Did you mean {near[0]!r}? " if near else ""
+            fix = f"{hint}The campaigns that come along are {', '.join(known)}; one of your own is a path to a .toml."
+            raise ProblemError("campaign", str(name), fix)
         path = known[str(name)]
     try:
         return path, tomllib.loads(path.read_text(encoding="utf-8"))

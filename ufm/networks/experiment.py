@@ -23,7 +23,7 @@ from ufm.problem import ClassTargets, Problem, SampleTargets, classes
 from ufm.record import Record, stack
 
 _POLL = 0.2  # seconds between looks at the ledger
-LARGEST = 4096  # numbers of an array that a record of networks keeps: what is over samples is left out
+_LARGEST = 4096  # numbers of an array that a record of networks keeps
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,9 +98,8 @@ def measured(trained: Trained, images: ImageSet) -> Record:
     problem = trained.problem
     told = problem.targets if isinstance(problem.targets, SampleTargets) else trained.labels
     shallow = {"problem": problem} if problem.p == 2 else {}  # a product of layers is not the state of a deep problem
-    record = replace(measure(trained.H, told, trained.W, trained.b, **shallow), problem=problem)
-    values = record.values.drop_vars([name for name, v in record.values.data_vars.items() if v.size > LARGEST])
-    values = values.assign(value=trained.value, cpu_seconds=trained.cpu_seconds, **_of_the_backbone(trained))
+    record = replace(without_samples(measure(trained.H, told, trained.W, trained.b, **shallow)), problem=problem)
+    values = record.values.assign(value=trained.value, cpu_seconds=trained.cpu_seconds, **_of_the_backbone(trained))
     values = values.assign_coords(step=trained.history["step"])
     values = values.assign({f"history_{k}": ("step", v) for k, v in trained.history.items() if k != "step"})
     provenance = {
@@ -139,6 +138,12 @@ def _of_the_backbone(trained: Trained) -> dict[str, Any]:
         found["feature_metric"] = (("class", "other_class"), metric)
         found["below_nc1"] = 1 - float(np.sum(split.counts * np.sum(means**2, axis=0))) / total
     return found
+
+
+def without_samples(record: Record) -> Record:
+    """The record without arrays over samples or pairs of features."""
+    found = record.values
+    return replace(record, values=found.drop_vars([name for name, v in found.data_vars.items() if v.size > _LARGEST]))
 
 
 def _without_history(record: Record) -> Record:

@@ -12,7 +12,7 @@ from ufm.metrics.norms import feature_norm
 from ufm.metrics.split import split_classes
 from ufm.networks.data import ImageSet, load
 from ufm.networks.deep_training import train_deep
-from ufm.networks.experiment import LARGEST
+from ufm.networks.experiment import without_samples
 from ufm.networks.perceptron import Perceptrons, forward
 from ufm.problem import Problem, classes
 from ufm.record import Record, stack
@@ -82,6 +82,4 @@ def _last(networks: Perceptrons, X: torch.Tensor, s: int, images: ImageSet, prob
     """What `ufm.measure` says of one network, without arrays over samples or pairs of features."""
     H = forward(networks, X)[0][-2][s].double().numpy().T
     W, b = networks.W[s].double().numpy(), networks.b[s, 0].double().numpy()
-    record = measure(H, images.labels, W, b, problem=problem)
-    values = record.values.drop_vars([name for name, v in record.values.data_vars.items() if v.size > LARGEST])
-    return Record("measured", values, problem, provenance=record.provenance)
+    return without_samples(measure(H, images.labels, W, b, problem=problem))

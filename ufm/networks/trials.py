@@ -17,8 +17,8 @@ from ufm.problem.targets import Targets
 from ufm.share import read_campaign
 
 _WEIGHTS = ("lam_b", "t_rel", "lam_H", "lam_W", "decay")
-_OF_RECIPE = ("width", "d", "steps", "batch", "lr", "final_lr")
-_SWEPT = (*_WEIGHTS, *_OF_RECIPE)
+OF_RECIPE = ("width", "d", "steps", "batch", "lr", "final_lr")
+SWEPT = (*_WEIGHTS, *OF_RECIPE)
 _FIELDS = ("name", "images", "counts", "targets", "loss", "layers", *_WEIGHTS, "sweep", "seeds", "recipe")
 
 
@@ -72,7 +72,7 @@ class Trial:
         recipe = self.recipe if decay is None else replace(self.recipe, weight_decay=decay, offset_decay=decay)
         if self.along == "width":
             return replace(recipe, hidden=(int(value),) * len(recipe.hidden))
-        if self.along in _OF_RECIPE:
+        if self.along in OF_RECIPE:
             kind = type(getattr(recipe, self.along))
             return replace(recipe, **{self.along: kind(value)})
         return recipe
@@ -92,8 +92,8 @@ def load_trials(name: str | Path) -> list[Trial]:
 def _trials(file: str, runs: Sequence[Mapping[str, Any]]) -> Iterator[Trial]:
     known: dict[Any, ImageSet] = {}
     for said in runs:
-        if len(said["sweep"]) != 1 or not said["sweep"].keys() <= set(_SWEPT):
-            raise ProblemError("run.sweep", said["sweep"], f"sweep one of {', '.join(_SWEPT)}.")
+        if len(said["sweep"]) != 1 or not said["sweep"].keys() <= set(SWEPT):
+            raise ProblemError("run.sweep", said["sweep"], f"sweep one of {', '.join(SWEPT)}.")
         ((along, values),) = said["sweep"].items()
         counts = said.get("counts")
         key = (said["images"], str(counts))
