@@ -14,7 +14,7 @@ from ufm.optimum import OptimumStatus, solve
 from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.shrinkage import ShrinkageProblem
 from ufm.optimum.squared.solve import solve_wide, solve_with
-from ufm.optimum.squared.symmetry import find_groups, reduce_roles
+from ufm.optimum.symmetry import find_groups, reduce_roles
 from ufm.problem import Problem, classes, reduce_problem
 from ufm.tolerance import roundoff
 

@@ -21,7 +21,7 @@ from ufm.optimum.entropy.program import state_program
 from ufm.optimum.entropy.referee import solve_cvxpy as solve_entropy_cvxpy
 from ufm.optimum.squared.referee import solve_cvxpy
 from ufm.optimum.squared.shrinkage import ShrinkageProblem
-from ufm.optimum.squared.symmetry import reduce_roles
+from ufm.optimum.symmetry import reduce_roles
 
 ACCURACY = {"CLARABEL": {"tol_gap_abs": 1e-9, "tol_gap_rel": 1e-9, "tol_feas": 1e-9}, "SCS": {"eps": 1e-9}}
 

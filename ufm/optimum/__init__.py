@@ -4,7 +4,7 @@ from ufm.optimum.certificate import Certificate
 from ufm.optimum.constrained.norm_budget import minority_collapse_threshold
 from ufm.optimum.curvature import Curvature, curvature
 from ufm.optimum.deep import Branches, branches
-from ufm.optimum.grouped import GroupedOptimum
+from ufm.optimum.groups.grouped import GroupedOptimum
 from ufm.optimum.optima import Optima
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.solve import solve

@@ -13,13 +13,13 @@ from ufm.optimum.deep.descents import solve_descents
 from ufm.optimum.deep.solve import METHODS as DEEP
 from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.entropy.solve import solve_entropy
-from ufm.optimum.grouped import GroupedOptimum
+from ufm.optimum.groups.grouped import GroupedOptimum
+from ufm.optimum.groups.squared import solve_groups
 from ufm.optimum.optima import Optima, one_by_one
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.referees import METHODS as REFEREES
 from ufm.optimum.referees import spelled
 from ufm.optimum.squared.batch import solve_batch
-from ufm.optimum.squared.groups import solve_groups
 from ufm.optimum.squared.solve import METHODS as SQUARED
 from ufm.optimum.squared.solve import solve_squared
 from ufm.optimum.weighted.solve import METHODS as WEIGHTED

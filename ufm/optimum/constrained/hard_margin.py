@@ -14,8 +14,8 @@ from ufm.optimum.constrained import referee
 from ufm.optimum.constrained.point import optimum_at
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.referees import solver_of
-from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
+from ufm.optimum.symmetry import find_groups
 from ufm.problem import Problem
 
 

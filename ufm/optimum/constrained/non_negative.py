@@ -21,8 +21,8 @@ from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.solve import solve_squared
-from ufm.optimum.squared.symmetry import find_groups
 from ufm.optimum.status import OptimumStatus
+from ufm.optimum.symmetry import find_groups
 from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem, gradient, objective
 

@@ -15,11 +15,12 @@ import numpy as np
 from ufm.optimum.certificate import closed
 from ufm.optimum.optima import Optima
 from ufm.optimum.optimum import Optimum
+from ufm.optimum.squared.expand import between, within_value
 from ufm.optimum.squared.newton import ARMIJO, CLOSED, MAX_HALVINGS, MAX_STEPS, SETTLED
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, mean_is_singular_direction, solve_at
 from ufm.optimum.squared.solve import solve_squared, solve_with
 from ufm.optimum.squared.spectra import ArrowSpectra
-from ufm.optimum.squared.symmetry import LEAST_SAVED, find_groups, reduce_roles, within_value
+from ufm.optimum.symmetry import LEAST_SAVED, find_groups, reduce_roles
 from ufm.problem import Problem
 
 _ENTRIES = 2**15  # of a stack of matrices at a time: 256 KiB, and the temporaries stay in the cache
@@ -36,7 +37,7 @@ def solve_batch(problem: Problem, axes: Mapping[str, np.ndarray]) -> Optima:
     lam_b = swept.get("lam_b", np.full(math.prod(shape), float(problem.lam_b)))
     threshold = np.sqrt(lam_W) * np.sqrt(lam_H) * math.sqrt(problem.N)
     groups = find_groups(problem, least_saved=LEAST_SAVED)
-    reduced = ShrinkageProblem.of(problem, reduce_roles(problem)) if groups is None else groups.between(1.0, 1.0)
+    reduced = ShrinkageProblem.of(problem, reduce_roles(problem)) if groups is None else between(groups, 1.0, 1.0)
     solved = _solve_stack(reduced, threshold, lam_b)
     value, bound, rank = solved.value, solved.bound, solved.rank
     if groups is not None:

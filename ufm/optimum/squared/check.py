@@ -9,7 +9,7 @@ from ufm.errors import ProblemError
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
 from ufm.optimum.curvature import second_order
 from ufm.optimum.squared.shrinkage import ShrinkageProblem
-from ufm.optimum.squared.symmetry import reduce_roles
+from ufm.optimum.symmetry import reduce_roles
 from ufm.problem import Problem, objective
 from ufm.problem.targets import ClassTargets
 

@@ -11,20 +11,13 @@ from ufm.optimum.optimum import Optimum, finish
 from ufm.optimum.referees import METHODS as REFEREES
 from ufm.optimum.referees import solver_of
 from ufm.optimum.squared.duality import best_dual_value, primal_value
+from ufm.optimum.squared.expand import between, expand, expand_dual, within_value
 from ufm.optimum.squared.narrow import narrow_bound, solve_narrow
 from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.referee import solve_cvxpy
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution, solve_closed_form
-from ufm.optimum.squared.symmetry import (
-    LEAST_SAVED,
-    Groups,
-    expand,
-    expand_dual,
-    find_groups,
-    reduce_roles,
-    within_value,
-)
 from ufm.optimum.status import OptimumStatus
+from ufm.optimum.symmetry import LEAST_SAVED, Groups, find_groups, reduce_roles
 from ufm.problem import Problem
 
 METHODS = ("auto", "closed form", "newton", "groups", *REFEREES)
@@ -114,11 +107,11 @@ def _solve_by_groups(
 ) -> tuple[ShrinkageSolution, str, int, float, np.ndarray]:
     """The convex optimum from that of the group means: the solution, what found it, SVDs, bound and dual point."""
     threshold = reduced.threshold
-    small = groups.between(threshold, reduced.lam_b)
-    between, found_by, svds = engine(small)
-    bound, E = best_dual_value(small, between)
+    small = between(groups, threshold, reduced.lam_b)
+    means, found_by, svds = engine(small)
+    bound, E = best_dual_value(small, means)
     bound += float(within_value(groups, threshold))
-    return expand(groups, between, threshold), found_by, svds, bound, expand_dual(groups, E, threshold)
+    return expand(groups, means, threshold), found_by, svds, bound, expand_dual(groups, E, threshold)
 
 
 def balanced_factors(problem: Problem, solution: ShrinkageSolution, width: int) -> tuple[np.ndarray, np.ndarray]:

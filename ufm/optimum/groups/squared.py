@@ -6,12 +6,13 @@ import numpy as np
 
 from ufm.errors import ProblemError
 from ufm.optimum.certificate import Certificate, closed
-from ufm.optimum.grouped import GroupedOptimum
+from ufm.optimum.groups.grouped import GroupedOptimum
 from ufm.optimum.squared.duality import best_dual_value, primal_value
+from ufm.optimum.squared.expand import between, within_value
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, ShrinkageSolution, mean_square_threshold
 from ufm.optimum.squared.solve import balanced_factors, solve_wide
-from ufm.optimum.squared.symmetry import Groups, find_groups, within_value
 from ufm.optimum.status import OptimumStatus
+from ufm.optimum.symmetry import Groups, find_groups
 from ufm.problem import Problem
 
 
@@ -21,20 +22,20 @@ def solve_groups(problem: Problem) -> GroupedOptimum:
     if groups is None:
         raise ProblemError("method", "groups", "the codes are no rotation of alpha I + beta 11'; use 'auto'.")
     threshold = mean_square_threshold(problem)
-    reduced = groups.between(threshold, float(problem.lam_b))
-    between, found_by, svds = solve_wide(reduced, "auto")
+    reduced = between(groups, threshold, float(problem.lam_b))
+    means, found_by, svds = solve_wide(reduced, "auto")
     inside = np.maximum(groups.within - threshold, 0)  # shrunk singular value of the directions within each group
-    rank = between.rank + int(np.sum(groups.number[inside > 0] - 1))
+    rank = means.rank + int(np.sum(groups.number[inside > 0] - 1))
     if problem.width is not None and problem.width < rank:
         raise ProblemError("width", problem.width, f"groups need at least the rank, {rank}; raise it or leave None.")
     one_zero = (float(problem.lam_W[0]) == 0) != (float(problem.lam_H) == 0)
-    bound, E = best_dual_value(reduced, between)
+    bound, E = best_dual_value(reduced, means)
     shared = float(within_value(groups, threshold))
-    value = primal_value(reduced, between) + shared
+    value = primal_value(reduced, means) + shared
     certificate = Certificate(
         value=value,
         lower_bound=closed(bound + shared, value),
-        **_residuals(problem, groups, reduced, between, inside),
+        **_residuals(problem, groups, reduced, means, inside),
         rank=rank,
         unique=True if threshold > 0 else None,
         dual=E,
@@ -48,7 +49,7 @@ def solve_groups(problem: Problem) -> GroupedOptimum:
         groups.member,
         groups.number,
         groups.size,
-        **_geometry(problem, groups, between, inside),
+        **_geometry(problem, groups, means, inside),
         certificate=certificate,
     )
 
