@@ -1,27 +1,23 @@
 """Competitors of a claimed minimum: descents from the minimiser moved, from lower ranks and from broken symmetry."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import zip_longest
 
 import numpy as np
-from scipy.optimize import minimize
 
 from ufm.catalogue import Equals, Theorem
 from ufm.catalogue.claims import Violation
-from ufm.constraints import NonNegative
 from ufm.errors import UfmError
 from ufm.optimum import Optimum, solve
-from ufm.problem import Problem, gradient, objective
+from ufm.problem import Problem
 from ufm.problem.targets import ClassTargets
 from ufm.referee.degenerate import bases_of, degenerate
+from ufm.referee.feasible import Parts, can_descend, descended
 from ufm.referee.report import Counterexample, Evidence, Progress
 from ufm.tolerance import FAR, tolerance
 
 _SIZE = 60  # entries of the targets up to which a descent is quick
-_OPTIONS = {"maxiter": 200, "maxfun": 1000, "ftol": 1e-15, "gtol": 1e-10}
-
-Parts = tuple[tuple[np.ndarray, ...], np.ndarray, np.ndarray]  # layers (last first), features, bias
 
 
 def compete(
@@ -30,7 +26,7 @@ def compete(
     """Whether anything has a smaller objective than the claimed minimum, or than the optimum where none is claimed.
 
     Asked at about `budget` problems of the statement: its simplest, degenerate ones, and some of its sample. None where
-    no problem can be attacked: of the constraints only non-negative features are descended on.
+    no problem can be attacked. Rivals are pulled back into the constraint: onto a norm budget, up to a unit margin.
     """
     problems = list(_within(budget, _attackable(theorem, seed)))
     rng = np.random.default_rng(seed)
@@ -44,7 +40,9 @@ def compete(
             continue
         attacked += 1
         for name, start in rivals(problem, optimum, rng):
-            value = _descended(problem, start)
+            value = descended(problem, start)
+            if not math.isfinite(value):
+                continue
             ratio = max(0.0, claimed - value) / tolerance("flow", "value").allowed(claimed)
             ratios.append(ratio)
             if ratio > worst.ratio or where is None:
@@ -90,7 +88,7 @@ def _attackable(theorem: Theorem, seed: int) -> Iterator[Problem]:
         for problem in pair:
             if problem is None or problem.targets.columns.size > _SIZE:
                 continue
-            if problem.constraint is None or isinstance(problem.constraint, NonNegative):
+            if can_descend(problem):
                 yield problem
 
 
@@ -136,7 +134,7 @@ def _blocks_of_two(
     """Balanced factors of outputs made of 2 x 2 blocks [[1, -1], [-1, 1]], for an even number of classes."""
     pairs = problem.m // 2
     rows = {layer.shape[1] for layer in layers}
-    if not isinstance(problem.targets, ClassTargets) or problem.m != problem.K or problem.m % 2 or min(rows) < pairs:
+    if not isinstance(problem.targets, ClassTargets) or H.shape[1] != problem.m or problem.m % 2 or min(rows) < pairs:
         return None
     left = np.kron(np.eye(pairs), np.array([[1.0], [-1.0]]))
     first = np.zeros_like(layers[0])
@@ -145,30 +143,3 @@ def _blocks_of_two(
     features[:pairs] = left.T
     inner = tuple(np.eye(*layer.shape) for layer in layers[1:])
     return (first, *inner), features
-
-
-def _descended(problem: Problem, start: Parts) -> float:
-    """The objective where a quasi-Newton descent from these factors ends."""
-    layers, H, b = start
-    shapes = [part.shape for part in (*layers, H, b)]
-    cuts = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
-    has_bias = problem.has_bias
-
-    def parts(x: np.ndarray) -> Parts:
-        *W, features, bias = (part.reshape(shape) for part, shape in zip(np.split(x, cuts), shapes, strict=True))
-        return tuple(W), features, bias if has_bias else np.zeros_like(bias)
-
-    def value(x: np.ndarray) -> tuple[float, np.ndarray]:
-        W, features, bias = parts(x)
-        at = gradient(problem, W, features, bias)
-        slope = np.concatenate([part.ravel() for part in (*at.W, at.H, at.b)])
-        return float(objective(problem, W, features, bias)), slope
-
-    x = np.concatenate([part.ravel() for part in (*layers, H, b)])
-    lowest = np.full(x.size, -np.inf)
-    if isinstance(problem.constraint, NonNegative):
-        lowest[cuts[len(layers) - 1] : cuts[len(layers)]] = 0.0
-        x = np.maximum(x, lowest)
-    solver: Callable = minimize
-    bounds = [(low, None) for low in lowest]
-    return float(solver(value, x, jac=True, method="L-BFGS-B", bounds=bounds, options=_OPTIONS).fun)
