@@ -73,6 +73,21 @@ def test_a_saddle_bound_start_is_reported_and_still_followed():
     np.testing.assert_allclose(end[0, 2], 1 - 3 * 0.01, atol=1e-12)  # the other one is
 
 
+@pytest.mark.parametrize("d", [2, 3, 5])
+def test_equal_rates_share_the_directions_that_there_are(d):
+    """Equal classes: three equal rates, and a start that has two directions along them; no row is before another."""
+    problem = Problem(targets=classes(encodings.one_hot(3), 2), lam_W=0.01, lam_H=0.01)
+    F = stacked_targets(problem) - 0.01 * np.eye(6)
+    Q0 = np.vstack([np.eye(3, d), np.eye(3, d)])
+    Q0[2], Q0[5] = Q0[0], Q0[0]
+    flow = Riccati.of(F, Q0, problem.N)
+    assert flow.taken.size == 2
+    assert flow.saddle_bound
+    for t in (1.0, 10.0, 100.0):
+        expected = textbook(F, Q0, problem.N, t)
+        np.testing.assert_allclose(flow.at(t), expected, atol=1e-12 * np.abs(expected).max())
+
+
 def _slowness(D, end, u):
     """dt/du of a mode of D layers on its way to `end`."""
     return 1 / (D * u ** (2 - mpmath.mpf(2) / D) * (end - u))

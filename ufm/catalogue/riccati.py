@@ -9,8 +9,11 @@ the rows it depends on; if there is one, the flow ends at a saddle ("saddle-boun
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import qr
+from scipy.linalg.blas import dtrsm  # pyright: ignore[reportAttributeAccessIssue]: made by f2py
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,29 +44,48 @@ class Riccati:
         """Whether the start misses a growing direction, so that the exact flow ends at a saddle."""
         return self.taken.size < int(np.sum(self.f > 0))
 
+    @cached_property
+    def _left(self) -> np.ndarray:
+        """The rows not taken."""
+        return np.setdiff1d(np.arange(self.f.size), self.taken)
+
+    @cached_property
+    def _axes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Eigenvectors, as rows, of the rows taken and of those left."""
+        return self.V[:, self.taken].T.copy(), self.V[:, self._left].T.copy()
+
+    @cached_property
+    def _fixed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What no time changes: J, by which the rows taken give the basis; X, what rows left are of them; and the rest.
+
+        What grows faster than a row taken does not depend on it.
+        """
+        C, basis, k = self.C, self.basis, self.taken.size
+        slow, fast = self.f[self._left][:, None], self.f[self.taken]
+        free = np.linalg.svd(basis, full_matrices=True)[0][:, k:] if k < C.shape[1] else basis[:, :0]
+        J = np.linalg.inv(C[self.taken] @ basis)
+        X = np.where(slow > fast + _tie(self.f), 0.0, C[self._left] @ basis @ J)
+        return J, X, np.where(slow > 0, 0.0, C[self._left] @ free)
+
     def at(self, t: float) -> np.ndarray:
         """QQ'(t), q x q."""
-        f, C, k, d = self.f, self.C, self.taken.size, self.C.shape[1]
-        left = np.setdiff1d(np.arange(f.size), self.taken)
-        free = np.linalg.svd(self.basis, full_matrices=True)[0][:, k:] if k < d else np.zeros((d, 0))
-        J = np.linalg.inv(C[self.taken] @ self.basis)
-        fast, slow = f[self.taken], f[left]
-        # rows left over: X in terms of the rows taken; what grows faster than a row taken does not depend on it
-        X = np.where(slow[:, None] > fast + _tie(f), 0.0, C[left] @ self.basis @ J)
-        own = np.where(slow[:, None] > 0, 0.0, C[left] @ free)
-        grown, shrunk = np.maximum(slow, 0)[:, None], np.minimum(slow, 0)[:, None]
-        lag = np.exp(np.minimum(grown - fast, 0) * t)
-        weight = np.sqrt(_scaled_gain(slow, t) / self.N)[:, None]
-        tall = np.hstack([weight * X * lag, weight * own])
-        fading = J * np.exp(-fast * t)
-        inner = tall.T @ tall
-        inner[:k, :k] += fading.T @ fading + np.diag(_scaled_gain(fast, t) / self.N)
-        inner[k:, k:] += np.eye(d - k)
-        rows = np.zeros((f.size, d))
-        rows[self.taken, :k] = np.eye(k)
-        rows[left] = np.exp(shrunk * t) * np.hstack([X * lag, own])
-        half = np.linalg.solve(np.linalg.cholesky(inner), rows.T)
-        return self.V @ (half.T @ half) @ self.V.T
+        f, k, (J, X, own) = self.f, self.taken.size, self._fixed
+        fast, slow = f[self.taken], f[self._left]
+        fade, grows = np.exp(-fast * t), slow > 0
+        lag = X * fade
+        lag[grows] = X[grows] * np.exp(np.minimum(slow[grows, None] - fast, 0) * t)
+        tall = np.hstack([lag, own])
+        weighted = np.sqrt(_scaled_gain(slow, t) / self.N)[:, None] * tall
+        fading = J * fade
+        inner = weighted.T @ weighted
+        inner[:k, :k] += fading.T @ fading
+        diagonal = np.einsum("ii->i", inner)
+        diagonal[:k] += _scaled_gain(fast, t) / self.N
+        diagonal[k:] += 1.0
+        rows = (np.exp(np.minimum(slow, 0) * t)[:, None] * tall).T @ self._axes[1]
+        rows[:k] += self._axes[0]
+        half = dtrsm(1.0, np.linalg.cholesky(inner).T, rows.T, side=1, overwrite_b=True)  # L^-1 rows, transposed
+        return half @ half.T
 
 
 def _tie(f: np.ndarray) -> float:
@@ -80,17 +102,15 @@ def _fastest_rows(C: np.ndarray, f: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     """Independent rows with f > 0, fastest first (of equal f the farthest from those before), and their basis."""
     basis, taken = np.zeros((C.shape[1], 0)), []
     size = 64 * float(np.finfo(float).eps) * float(np.max(np.linalg.norm(C, axis=1), initial=0.0))
-    waiting = [i for i in range(f.size) if f[i] > 0]
-    while waiting:
-        group = [i for i in waiting if f[i] >= f[waiting[0]] - _tie(f)]
+    growing = np.flatnonzero(f > 0)
+    while growing.size:
+        tied = f[growing] >= f[growing[0]] - _tie(f)
+        group, growing = growing[tied], growing[~tied]
         rest = C[group] - (C[group] @ basis) @ basis.T
         rest -= (rest @ basis) @ basis.T
-        lengths = np.linalg.norm(rest, axis=1)
-        best = int(np.argmax(lengths))
-        if lengths[best] <= size:
-            waiting = [i for i in waiting if i not in group]
-            continue
-        basis = np.column_stack([basis, rest[best] / lengths[best]])
-        taken.append(group[best])
-        waiting.remove(group[best])
+        Q, R, order = map(np.asarray, qr(rest.T, mode="economic", pivoting=True))
+        kept = int(np.sum(np.abs(np.diagonal(R)) > size))
+        new = Q[:, :kept] - basis @ (basis.T @ Q[:, :kept])
+        basis = np.hstack([basis, np.linalg.qr(new)[0]])
+        taken.extend(group[order[:kept]].tolist())
     return np.array(taken, dtype=int), basis
