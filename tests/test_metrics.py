@@ -278,6 +278,19 @@ def test_torch_tensors_are_read() -> None:
     H, labels = noisy()
     from_torch = measure(torch.tensor(H, requires_grad=True), torch.tensor(labels), torch.ones((K, d)))
     np.testing.assert_array_equal(from_torch["gram"], measure(H, labels)["gram"])
+    short = torch.tensor(H).bfloat16()  # a float that NumPy lacks
+    np.testing.assert_array_equal(measure(short, labels)["gram"], measure(short.double(), labels)["gram"])
+    single = measure(torch.tensor(H).float(), labels)["gram"].values
+    assert 1e-8 < np.abs(single - from_torch["gram"]).max() < 1e-5, "float64 keeps its digits, float32 has its own"
+
+
+def test_jax_arrays_are_read() -> None:
+    jnp = pytest.importorskip("jax.numpy")
+    H, labels = noisy()
+    for dtype in (np.float32, jnp.bfloat16):
+        given = jnp.asarray(H, dtype)
+        host = np.asarray(given.astype(np.float32))
+        np.testing.assert_array_equal(measure(given, jnp.asarray(labels))["gram"], measure(host, labels)["gram"])
 
 
 def test_free_and_absent_biases_have_their_own_invariants() -> None:
@@ -304,6 +317,11 @@ def test_free_and_absent_biases_have_their_own_invariants() -> None:
         ({"problem": one_hot_problem(1.0, n=9)}, "class sizes"),
         ({"labels": classes(np.eye(K), 5)}, "25 samples"),
         ({"labels": np.ones((2, 20))}, "without W leave nothing"),
+        ({"labels": np.ones((20, 1))}, "transpose them.*of classes, N labels"),
+        ({"H": np.full((d, 20), 1e200)}, "rescale the features"),
+        ({"H": np.full((d, 20), 1e-200)}, "rescale the features"),
+        ({"W": [np.ones((K, d)), np.eye(d)]}, "rows differ in length"),
+        ({"W": np.ones((K, d)), "b": np.full(K, 1j)}, "b holds complex128"),
     ],
 )
 def test_inputs_that_cannot_be_measured_say_why(change: dict, message: str) -> None:

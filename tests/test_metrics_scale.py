@@ -13,6 +13,7 @@ from ufm.metrics import loss_parts, nc1, vci
 from ufm.metrics.pairs import squared_distances
 from ufm.metrics.root import Root, largest_singular_value, row_basis, whitener
 from ufm.metrics.split import split_classes
+from ufm.metrics.streaming import Moments
 
 NEVER_NEGATIVE = (
     "nc1",
@@ -182,6 +183,28 @@ def test_coincident_means_and_absent_classes() -> None:
     assert list(wide.values["class"].values) == [3, 9]
     with pytest.raises(UfmError, match="two classes"):
         measure(H, np.zeros(30, dtype=int))
+
+
+@pytest.mark.parametrize("offset", [0.0, 1.7, 1e4])
+def test_round_off_has_no_direction(offset: float) -> None:
+    """Where class means coincide, or one is the mean, what is left of them is round-off and no angle is read off it."""
+    rng = np.random.default_rng(9)
+    labels = np.repeat(np.arange(4), 10)
+    noise = rng.standard_normal((6, 40))
+    noise -= np.repeat(noise.reshape(6, 4, 10).mean(axis=2), 10, axis=1)
+    W = rng.standard_normal((4, 6))
+    for H in (noise + offset, np.full((6, 40), offset)):
+        seen = Moments.empty(6).add(H[:, :7], labels[:7]).add(H[:, 7:], labels[7:]).record(W)
+        for record in (measure(H, labels, W), seen):
+            for name in ("equinorm", "equiangle", "maxangle", "cosine_centred", "nc2_etf", "nc3", "uniformity_mean"):
+                assert math.isnan(float(record[name])), name
+            assert math.isnan(float(record["cosine"])) == (offset == 0)
+    e = np.eye(6)
+    means = np.stack([e[0], -e[0], e[1], -e[1], 0 * e[0]], axis=1)  # the fifth class is the mean of all
+    five = measure(np.repeat(means, 3, axis=1) + offset, np.repeat(np.arange(5), 3))
+    assert math.isnan(float(five["equiangle"]))
+    assert float(five["equinorm"]) == pytest.approx(0.5)
+    assert np.isnan(five["cosines"].values[4]).all() == (offset == 0)
 
 
 def test_memory_holds_no_array_of_class_pairs_and_width() -> None:

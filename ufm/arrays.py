@@ -12,6 +12,7 @@ from ufm.errors import MissingExtraError, UfmError
 Array = Any  # any array-API array: the standard has no common base class
 Namespace = Any
 Backend = Literal["auto", "numpy", "cupy", "torch"]
+_SHORT = ("bfloat16", "float8_", "float6_", "float4_")  # floats that torch and JAX have and NumPy lacks
 
 __all__ = ["Array", "Backend", "Namespace", "array_namespace", "namespace_of", "to_numpy", "transposed"]
 
@@ -47,15 +48,21 @@ def _why_no_cuda() -> str | None:
 
 
 def to_numpy(x: Array) -> np.ndarray:
-    """Any backend's array as a NumPy array on the host."""
+    """Any backend's array as a NumPy array on the host; floats that NumPy lacks, bfloat16 above all, as float32."""
     if is_numpy_array(x) or not hasattr(x, "shape"):
-        return np.asarray(x)
+        return _known(np.asarray(x))
     if hasattr(x, "get") and not hasattr(x, "numpy"):  # CuPy copies to the host with .get()
         return x.get()
     if hasattr(x, "detach"):
-        return np.asarray(to_device(x.detach(), "cpu"))
+        short = str(x.dtype).removeprefix("torch.").startswith(_SHORT)
+        return np.asarray(to_device((x.float() if short else x).detach(), "cpu"))
     host = array_namespace(x).__array_namespace_info__().default_device()
-    return np.asarray(to_device(x, host))
+    return _known(np.asarray(to_device(x, host)))
+
+
+def _known(x: np.ndarray) -> np.ndarray:
+    """float32 for the short floats that JAX adds to NumPy's."""
+    return x.astype(np.float32) if x.dtype.name.startswith(_SHORT) else x
 
 
 def transposed(x: Array) -> Array:

@@ -117,7 +117,9 @@ def _of_targets(targets: Targets, N: int) -> _Truth:
 
 def _columns(array: np.ndarray, N: int) -> np.ndarray:
     if array.shape[1] != N:
-        raise UfmError(f"the targets are {array.shape}; give m x N with N = {N}, one column a sample.")
+        fix = f"give m x N with N = {N}, one column a sample"
+        turned = f"{fix} (that is, transpose them); of classes, N labels" if array.shape[0] == N else fix
+        raise UfmError(f"the targets are {array.shape}; {turned}.")
     return array.astype(np.float64)
 
 
@@ -142,18 +144,26 @@ def _offset(b: Any, W: np.ndarray | None, H: np.ndarray) -> np.ndarray:
         return np.zeros(0)
     if W.shape[1] != H.shape[0]:
         raise UfmError(f"W is {W.shape} and H {H.shape}; W needs {H.shape[0]} columns (m x d), H is d x N.")
-    offset = np.zeros(W.shape[0]) if b is None else np.asarray(to_numpy(b), dtype=np.float64).reshape(-1)
+    offset = np.zeros(W.shape[0]) if b is None else _real(b, "b").astype(np.float64).reshape(-1)
     if offset.shape != (W.shape[0],) or not np.all(np.isfinite(offset)):
         raise UfmError(f"b has {offset.size} entries; give {W.shape[0]} finite numbers, one per row of W.")
     return offset
 
 
 def _matrix(x: Any, name: str, shape: str) -> np.ndarray:
-    array = to_numpy(x) if hasattr(x, "shape") else np.asarray(x)
+    array = _real(x, name)
     if array.ndim != 2 or 0 in array.shape:
         raise UfmError(f"{name} has the shape {array.shape}; give a matrix, {shape}.")
-    if array.dtype.kind not in "iuf":
-        raise UfmError(f"{name} holds {array.dtype}; give real numbers.")
     if not np.all(np.isfinite(array)):
         raise UfmError(f"{name} has entries that are not finite; a diverged run has no geometry to measure.")
+    return array
+
+
+def _real(x: Any, name: str) -> np.ndarray:
+    try:
+        array = to_numpy(x) if hasattr(x, "shape") else np.asarray(x)
+    except ValueError:
+        raise UfmError(f"{name} is no array: its rows differ in length; give real numbers.") from None
+    if array.dtype.kind not in "iuf":
+        raise UfmError(f"{name} holds {array.dtype}; give real numbers.")
     return array

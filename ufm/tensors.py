@@ -108,6 +108,5 @@ def _flat(stored: dict[Any, Any], prefix: str) -> list[tuple[str, np.ndarray]]:
         if isinstance(value, dict):
             found += _flat(value, f"{prefix}{name}.")
         elif hasattr(value, "detach"):
-            wide = value.detach()
-            found.append((f"{prefix}{name}", to_numpy(wide.float() if str(wide.dtype) == "torch.bfloat16" else wide)))
+            found.append((f"{prefix}{name}", to_numpy(value)))
     return found

@@ -5,13 +5,10 @@ from typing import Any
 import numpy as np
 
 from ufm.errors import UfmError
-from ufm.metrics import bias, cdnv, duality, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
-from ufm.metrics.factors import energy_ratio
-from ufm.metrics.isotropic_shift import isotropic_shift
-from ufm.metrics.means import of_means
+from ufm.metrics import bias, cdnv, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
+from ufm.metrics.means import of_means, of_means_and_classifier
 from ufm.metrics.spectrum import spectrum, spectrum_of_samples
 from ufm.metrics.split import Split
-from ufm.metrics.state import geometry_of
 
 Values = dict[str, Any]
 
@@ -38,26 +35,11 @@ def of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray)
     """What a classifier on these features adds: codes are m x K."""
     if codes.shape != (W.shape[0], split.K):
         raise UfmError(f"W has {W.shape[0]} rows and {split.K} classes are present, but the codes are {codes.shape}.")
-    means, counts = split.class_means, split.counts
-    values: Values = geometry_of(W, means, b)
+    values: Values = of_means_and_classifier(split.class_means, split.deviations, split.counts, W, b, codes)
     values |= spectrum_of_samples(W, split.mean, split.total.R, split.N, codes.shape)
-    values |= {
-        "bias_gap": np.linalg.norm(b - codes @ (counts / split.N)),
-        "role_spread": geometry.role_spread(means, codes),
-        "energy_ratio": energy_ratio(W, means, counts),
-        "isotropic_shift": isotropic_shift(W, codes, counts),
-    }
     Z = W @ split.centred() + (W @ split.mean + b)[:, None]
     values |= ncc.nearest_centre(split, Z, codes) | _margins(split, Z, codes)
-    values |= {"bias_spread": bias.bias_spread(b), "nc3_balance": duality.balance(W, means, counts)}
-    values |= loss_parts.loss_parts(split, W, b, codes)
-    if W.shape[0] == split.K:
-        values |= uniformity.uniform_duality(W, split.deviations)
-        values["nc3"] = duality.self_duality(W, split.deviations)
-        values["nc2_etf_classifier"] = geometry.frame_distance(geometry.gram(W.T), geometry.simplex_gram(split.K))
-        values["nc3_etf"] = geometry.frame_distance(W @ split.deviations, geometry.simplex_gram(split.K))
-        values["nc3_uncentred"] = duality.self_duality(W, means)
-    return values
+    return values | loss_parts.loss_parts(split, W, b, codes)
 
 
 def of_regression(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray) -> Values:

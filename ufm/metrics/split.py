@@ -8,6 +8,8 @@ import numpy as np
 from ufm.errors import UfmError
 from ufm.metrics.root import Root, whitener
 
+_SMALLEST, _LARGEST = 1e-120, 1e120  # of entries whose sums of squares stay in double precision
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -42,12 +44,12 @@ class Split:
     @property
     def class_means(self) -> np.ndarray:
         """Hbar (d x K)."""
-        return self.mean[:, None] + self.deviations
+        return without_roundoff(self.mean[:, None] + self.deviations, self.resolution)
 
     @property
     def resolution(self) -> float:
         """The length below which the difference of two class means is round-off."""
-        return 8 * float(np.finfo(float).eps) * self.scale * self.d**0.5
+        return resolution(self.scale, self.d)
 
     @cached_property
     def total(self) -> Root:
@@ -91,8 +93,7 @@ def split_classes(H: np.ndarray, labels: np.ndarray) -> Split:
     order = np.argsort(index, kind="stable")
     within = H[:, order].astype(np.float64)
     scale = float(np.max(np.abs(within), initial=0.0))
-    if not np.isfinite(scale):
-        raise UfmError("H has entries that are not finite; a diverged run has no geometry to measure.")
+    demand_range(scale, "H has")
     mean = within.mean(axis=1)
     within -= mean[:, None]
     starts = np.cumsum(counts) - counts
@@ -102,4 +103,23 @@ def split_classes(H: np.ndarray, labels: np.ndarray) -> Split:
         deviations += correction
         within -= np.repeat(correction, counts, axis=1)
     shift = deviations @ (counts / counts.sum())  # rounding of the mean: it belongs to hbar
-    return Split(order, counts, mean + shift, deviations - shift[:, None], within, scale)
+    deviations = without_roundoff(deviations - shift[:, None], resolution(scale, H.shape[0]))
+    return Split(order, counts, mean + shift, deviations, within, scale)
+
+
+def resolution(scale: float, d: int) -> float:
+    """The length of d numbers that is round-off of entries as large as `scale`, with a factor of 8 to spare."""
+    return 8 * float(np.finfo(float).eps) * scale * d**0.5
+
+
+def without_roundoff(columns: np.ndarray, least: float) -> np.ndarray:
+    """The columns, those no longer than `least` exactly zero: they have no direction to speak of."""
+    return np.where(np.linalg.norm(columns, axis=0) > least, columns, 0.0)
+
+
+def demand_range(scale: float, what: str) -> None:
+    """UfmError where the largest |entry| is not finite, or so far from 1 that squares leave double precision."""
+    if not np.isfinite(scale):
+        raise UfmError(f"{what} entries that are not finite; a diverged run has no geometry to measure.")
+    if scale and not _SMALLEST < scale < _LARGEST:
+        raise UfmError(f"{what} {scale:.3g} as its largest entry; rescale the features to be measured.")

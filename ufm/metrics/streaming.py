@@ -2,7 +2,8 @@
 
 Means and scatter are updated about their own centres (chan1983), so a common offset costs no digits, and two
 accumulators merge into the one that saw both halves. What remembers d x d numbers, not d x N, cannot say everything:
-NC4, margins, TwoNN and the class-weighted trace form of NC1 need a second pass over the samples (`ufm.measure`).
+NC4, accuracies, margins, TwoNN and the class-weighted trace form of NC1 need a second pass over the samples, and so do
+the parts of the loss, which divide by directions too weak for a matrix of squares (`ufm.measure` has them all).
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,13 @@ import numpy as np
 
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
-from ufm.metrics.means import of_means
+from ufm.metrics.means import of_means, of_means_and_classifier
 from ufm.metrics.pairs import squared_distances
+from ufm.metrics.rank import stable_rank
 from ufm.metrics.root import Root
-from ufm.metrics.spectrum import singular_values
-from ufm.metrics.state import geometry_of, labelled
+from ufm.metrics.spectrum import spectrum_of_samples
+from ufm.metrics.split import demand_range, resolution, without_roundoff
+from ufm.metrics.state import labelled
 from ufm.metrics.vci import collapse_index
 from ufm.record import Record
 
@@ -92,24 +95,29 @@ class Moments:
         """
         if self.kinds.size < 2:
             raise UfmError(f"labels seen so far: {self.kinds.tolist()}; class metrics need two classes.")
-        hbar = self.means @ (self.counts / self.N)
-        deviations = self.means - hbar[:, None]
-        values = of_means(self.means, deviations) | self._variability(deviations)
+        hbar, least = self.means @ (self.counts / self.N), resolution(self.scale, self.d)
+        means, deviations = without_roundoff(self.means, least), without_roundoff(self.means - hbar[:, None], least)
+        within = _root(self.scatter / self.N)
+        # [B, root of the within part] is a root of their sum as good as the samples; squaring would not be.
+        total = Root.of(np.hstack([deviations * np.sqrt(self.counts / self.N), within]))
+        values = of_means(means, deviations) | self._variability(deviations, total)
         values["feature_norm"] = self.norm_sum / self.N
+        values["stable_rank"] = stable_rank(np.vstack([total.R, hbar]))
         if W is not None:
-            values |= self._classifier(np.asarray(to_numpy(W), dtype=np.float64), b, codes, hbar, deviations)
+            given = self._classifier_given(W, b, codes)
+            values |= of_means_and_classifier(means, deviations, self.counts, *given)
+            values |= spectrum_of_samples(given[0], hbar, total.R, self.N, given[2].shape)
         plain = np.array_equal(self.kinds, np.arange(self.kinds.size))
         return Record.of("measured", labelled(values), coords=None if plain else {"class": self.kinds})
 
-    def _variability(self, deviations: np.ndarray) -> dict[str, Any]:
+    def _variability(self, deviations: np.ndarray, total: Root) -> dict[str, Any]:
         """NC1 in its forms, CDNV and VCI; formulas and limits as in nc1.py, cdnv.py, vci.py."""
         K, variances, pi = self.kinds.size, self.spread / self.counts, self.counts / self.N
-        eps = float(np.finfo(float).eps)
-        resolution = 8 * eps * self.scale * self.d**0.5
+        eps, least = float(np.finfo(float).eps), resolution(self.scale, self.d)
         B = deviations * np.sqrt(pi)
         U, s, _ = np.linalg.svd(B, full_matrices=False)
-        keep = s > max(resolution, max(B.shape) * eps * s[0])
-        over_zero = float("inf") if np.sum(self.spread) > self.N * resolution**2 else float("nan")
+        keep = s > max(least, max(B.shape) * eps * s[0])
+        over_zero = float("inf") if np.sum(self.spread) > self.N * least**2 else float("nan")
         if not np.any(keep):
             ones = np.full(K, over_zero)
             return {
@@ -125,49 +133,27 @@ class Moments:
             "nc1": float(np.sum(np.maximum(inside, 0) / s[keep] ** 2)) / K,
             "nc1_ratio": float(variances @ pi) / between,
             "nc1_per_class": variances / between,
-            # [B, root of the within part] is a root of their sum as good as the samples; squaring would not be.
-            "vci": collapse_index(B, int(np.sum(keep)), Root.of(np.hstack([B, _root(self.scatter / self.N)]))),
+            "vci": collapse_index(B, int(np.sum(keep)), total),
         }
         if np.ptp(self.counts):
             alike = deviations - deviations.mean(axis=1, keepdims=True)
             values["nc1_ratio_class_weighted"] = float(np.mean(variances)) / float(np.sum(alike**2) / K)
         distances = squared_distances(deviations)
         first, second = np.triu_indices(K, 1)
-        apart = np.all(distances > resolution**2)
+        apart = np.all(distances > least**2)
         values["cdnv"] = float(np.mean((variances[first] + variances[second]) / (2 * distances))) if apart else np.inf
         return values
 
-    def _classifier(
-        self, W: np.ndarray, b: Any, codes: Any, hbar: np.ndarray, deviations: np.ndarray
-    ) -> dict[str, np.ndarray | float]:
-        """Geometry, spectrum and duality of a classifier on these features."""
-        from ufm.metrics import bias, duality, geometry
-
-        K = self.kinds.size
+    def _classifier_given(self, W: Any, b: Any, codes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """W (m x d), b (m) and codes (m x K) in double precision, checked against the moments and each other."""
+        K, W = self.kinds.size, np.asarray(to_numpy(W), dtype=np.float64)
         C = np.eye(K) if codes is None else np.asarray(to_numpy(codes), dtype=np.float64)
         if W.ndim != 2 or W.shape[1] != self.d or C.shape != (W.shape[0], K):
             raise UfmError(f"W is {W.shape}, the codes {C.shape}; give W as m x {self.d} and codes as m x {K}.")
         offset = np.zeros(W.shape[0]) if b is None else np.asarray(to_numpy(b), dtype=np.float64).reshape(-1)
         if offset.shape != (W.shape[0],):
             raise UfmError(f"b has {offset.size} entries; give {W.shape[0]}, one per row of W.")
-        within, root = W @ _root(self.scatter), np.sqrt(self.counts)
-        shape = (C.shape[0], K)
-        values = geometry_of(W, self.means, offset)
-        values |= {
-            "singular_values": singular_values(np.hstack([W @ self.means * root, within]), min(shape)),
-            "singular_values_centred": singular_values(
-                np.hstack([W @ deviations * root, within]), max(1, min(shape[0], K - 1))
-            ),
-            "singular_value_mean": float(np.sqrt(self.N) * np.linalg.norm(W @ hbar)),
-            "bias_gap": float(np.linalg.norm(offset - C @ (self.counts / self.N))),
-            "bias_spread": bias.bias_spread(offset),
-            "role_spread": geometry.role_spread(self.means, C),
-            "nc3_balance": duality.balance(W, self.means, self.counts),
-        }
-        if W.shape[0] == K:
-            values["nc3"] = duality.self_duality(W, deviations)
-            values["nc3_uncentred"] = duality.self_duality(W, self.means)
-        return values
+        return W, offset, C
 
 
 def _of_batch(H: np.ndarray, labels: np.ndarray, d: int) -> Moments:
@@ -180,8 +166,7 @@ def _of_batch(H: np.ndarray, labels: np.ndarray, d: int) -> Moments:
     order = np.argsort(index, kind="stable")
     within = H[:, order].astype(np.float64)
     scale = float(np.max(np.abs(within)))
-    if not np.isfinite(scale):
-        raise UfmError("a batch has entries that are not finite; a diverged run has no geometry to measure.")
+    demand_range(scale, "a batch has")
     norm_sum = float(np.sum(np.linalg.norm(within, axis=0)))
     starts = np.cumsum(counts) - counts
     means = np.zeros((d, kinds.size))
