@@ -157,6 +157,20 @@ def test_a_mistake_is_named_before_anything_runs(tmp_path, change, says):
         load_plan(path)
 
 
+@pytest.mark.parametrize(
+    ("name", "says"), [("decay", "ufm train"), ("deep_regression", "ufm train"), ("class_encoding", "ufm.check")]
+)
+def test_a_campaign_of_another_kind_says_what_runs_it(name, says):
+    with pytest.raises(ProblemError, match=says):
+        load_plan(name)
+
+
+def test_a_sweep_that_comes_along_has_a_name():
+    assert load_plan("flow_phases").count == 288
+    with pytest.raises(ProblemError, match="Did you mean 'flow_phases'"):
+        load_plan("flow_phase")
+
+
 @pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on(tmp_path):
     """SIGKILL, twice, at different moments; workers go with their parent; the end is bit-identical."""

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ import numpy as np
 from ufm.errors import ProblemError
 from ufm.problem import Problem
 from ufm.problem.axes import WEIGHTS
+from ufm.share import read_campaign
 
 SHAPES = ("classes", "counts", "width")
 AXES = (*WEIGHTS, *SHAPES, "start")
@@ -89,20 +89,20 @@ class SweepPlan:
         return "classes" not in self.axes
 
 
-def load_plan(path: str | Path) -> SweepPlan:
-    """Read a sweep from a TOML file; ProblemError names the entry, its value and the fix."""
-    path = Path(path)
-    if not path.exists():
-        raise ProblemError("sweep", str(path), "there is no such file.")
-    try:
-        spec = tomllib.loads(path.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ProblemError("sweep", str(path), f"this is not TOML: {error}.") from None
+def load_plan(name: str | Path) -> SweepPlan:
+    """Read a sweep from a TOML file, or one that comes along by its name; ProblemError names entry, value and fix."""
+    path, spec = read_campaign(name)
     return plan_of(spec, path.stem)
 
 
 def plan_of(spec: Mapping[str, Any], name: str) -> SweepPlan:
     """The plan that plain values describe; every axis is tried once, so that mistakes show before anything runs."""
+    if spec.keys() & {"run", "study"}:
+        fix = "it lists networks, which `ufm train` trains; a sweep of flows has tables [problem] and [sweep]."
+        raise ProblemError("campaign", name, fix)
+    if "theorem" in spec:
+        fix = f"its flows are those of the theorem {spec['theorem']}: `ufm sweep` in a shell, or ufm.check, runs them."
+        raise ProblemError("campaign", name, fix)
     for required in ("problem", "sweep"):
         if required not in spec:
             raise ProblemError(required, None, f"{name} needs a table [{required}].")

@@ -30,12 +30,13 @@ def sweep(
 ) -> Record:
     """The ends of all flows of a sweep, over its axes; also written to `<out>/<name>.nc`.
 
-    plan: a SweepPlan, or the path of a TOML file (see `load_plan`). Batches are written as they come, each complete or
-    not at all: stopped at any moment and called again, the sweep runs what is missing, and its numbers are the same to
-    the last bit (on one machine, with one number of threads: each worker has one). workers: processes here, by default
-    one a core. scheduler: the address of a Dask cluster, tcp://..., instead. fresh: throw away what an earlier call
-    left. progress(flows done, flows in all). Like any use of fresh processes, a script that calls this keeps its own
-    work under `if __name__ == "__main__"`. Raises UfmError for another plan's leftovers, a full disk, dying workers.
+    plan: a SweepPlan, the path of a TOML file, or the name of one that comes along. Batches are written as they come,
+    each complete or not at all: stopped at any moment and called again, the sweep runs what is missing, and its numbers
+    are the same to the last bit (on one machine, with one number of threads: each worker has one). workers: processes
+    here, by default one a core. scheduler: the address of a Dask cluster, tcp://..., instead. fresh: throw away what an
+    earlier call left. progress(flows done, flows in all). Like any use of fresh processes, a script that calls this
+    keeps its own work under `if __name__ == "__main__"`. Raises UfmError for another plan's leftovers, a full disk,
+    dying workers.
     """
     plan = plan if isinstance(plan, SweepPlan) else load_plan(plan)
     store = Store(plan, Path(out), fresh=fresh)
