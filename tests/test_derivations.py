@@ -334,6 +334,9 @@ def test_signs_are_decided_only_where_they_are_certain():
     assert sign_of(x**2 + x * y + 1) is Sign.POSITIVE
     assert sign_of((x - y) ** 2) is Sign.NONNEGATIVE
     assert sign_of(x - y) is Sign.UNKNOWN
+    assert sign_of(2 * x - sp.sqrt(3) * x + y) is Sign.POSITIVE  # one monomial, whose number is 2 - sqrt(3)
+    assert sign_of(x - sp.sqrt(3) * x - 2 * y) is Sign.NEGATIVE
+    assert sign_of(x + y * (1 - sp.sqrt(2))) is Sign.UNKNOWN
     assert sign_of(x**2 - x + 1) is Sign.UNKNOWN  # positive, but not coefficient by coefficient
     assert sign_of((x + 1) ** 2 - x**2 - 2 * x - 1) is Sign.ZERO
 

@@ -11,6 +11,7 @@ import sympy as sp
 from ufm import encodings
 from ufm.catalogue import At, AtLeast, AtMost, Equals, Increases, Networks, Theorem, catalogue, find
 from ufm.catalogue.arrays import Arrays
+from ufm.catalogue.decoding import NearestCode
 from ufm.catalogue.domain import Domain, Integers, LogReals, Values
 from ufm.errors import UfmError
 from ufm.problem import Problem, classes, samples
@@ -132,9 +133,10 @@ VERDICTS = {
     "massion2026:etf_to_of": PROVED,
     "massion2026:bias_centring": PROVED,
     "massion2026:nc1": PROVED,
-    "massion2026:nc2": VERIFIED,
-    "massion2026:nc4": VERIFIED,
-    "massion2026:nc4_binary": VERIFIED,
+    "massion2026:nc2": PROVED,
+    "massion2026:nc4": PROVED,
+    "massion2026:nc4_binary": PROVED,
+    "massion2026:nc4_binary_weak": PROVED,
     "massion2026:nc3": PROVED,
     "papyan2020:nc1_zero": REFUTED,
     "papyan2020:nc1_zero_corrected": PROVED,
@@ -283,6 +285,10 @@ WRONG_BOUNDS = {
         At("lam_b", 0.0, Equals("cosine", sp.Integer(0))),
     ],
     "massion2026:nc1": [Equals("role_spread", sp.Integer(1)), AtMost("role_spread", sp.Integer(0))],
+    "massion2026:nc2": [Equals("gram", sp.sqrt(lam_W / (n * lam_H))), AtLeast("gram", sp.Integer(0))],
+    "massion2026:nc4": [NearestCode(right=False)],
+    "massion2026:nc4_binary": [NearestCode()],
+    "massion2026:nc4_binary_weak": [NearestCode(right=False)],
     "class_encoding:null": [Equals("value", (K - 1) / (2 * K))],
 }
 

@@ -6,6 +6,7 @@ polynomial in positive letters whose coefficients are all positive is positive. 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
@@ -87,10 +88,14 @@ def _atom_sign(base: Any) -> Sign:
 
 def _polynomial_sign(expr: Any) -> Sign:
     """The sign of a sum from the signs of its monomials: all of one sign, strict if one of them is."""
-    seen: set[Sign] = set()
+    numbers: dict[Any, Any] = defaultdict(lambda: sp.S.Zero)
     for term in sp.Add.make_args(sp.expand(expr)):
-        sign = Sign.POSITIVE
-        for factor in sp.Mul.make_args(term):
+        number, monomial = term.as_independent(*term.free_symbols, as_Add=False)
+        numbers[monomial] += number  # 2 x - sqrt(3) x is one monomial
+    seen: set[Sign] = set()
+    for monomial, number in numbers.items():
+        sign = _atom_sign(number)
+        for factor in sp.Mul.make_args(monomial):
             sign = _product(sign, _atom_sign(factor))
         seen.add(sign)
     seen.discard(Sign.ZERO)

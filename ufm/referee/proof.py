@@ -19,6 +19,7 @@ from ufm.catalogue import (
     Theorem,
     Unbeaten,
 )
+from ufm.catalogue.decoding import NearestCode
 from ufm.derivation.agree import Agreement, agree, agree_matrix
 from ufm.derivation.course import agree_at, at_least, at_most, increases
 from ufm.derivation.derivation import Derivation
@@ -62,7 +63,7 @@ def _differs_along(claim: PathClaim, derivation: Derivation) -> str:
 
 def _differs(claim: Claim, derivation: Derivation) -> str:
     """Why a claim is not what the derivation arrives at; empty where it is."""
-    if isinstance(claim, Unbeaten | Beaten):
+    if isinstance(claim, Unbeaten | Beaten | NearestCode):
         derived = derivation.claims.get(claim.text())
         reached = derived is not None and not isinstance(derived, str)
         return "" if reached else f"the derivation does not reach the claim {claim.text()!r}"
@@ -80,6 +81,9 @@ def _differs(claim: Claim, derivation: Derivation) -> str:
 def _compare(claim: Claim, derivation: Derivation) -> Agreement | None:
     """The claim held against the derived formula of its observable, in every regime; None for an unknown kind."""
     derived, regimes = derivation.formulae[claim.observable], derivation.regimes
+    inner = claim.claim if isinstance(claim, At) else claim
+    if isinstance(derived, MatrixExpr) and not (type(inner) is Equals and isinstance(inner.expression, MatrixExpr)):
+        return None  # a number, or a bound on the entries, is not what was derived of a matrix
     if isinstance(claim, At) and claim.field == "lam_b" and claim.value in (0, math.inf):
         end = sp.oo if math.isinf(claim.value) else sp.Integer(0)
         return agree_at(end, claim.claim.expression, derived * claim.claim.unit, regimes)

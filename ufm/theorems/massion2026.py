@@ -103,7 +103,11 @@ _BINARY = Assumption(
         p.classes.balanced and p.m == 2 and sorted(map(tuple, p.classes.codes.T)) == [(0, 0), (0, 1), (1, 0), (1, 1)]
     ),
 )
-_MOST = Assumption("between 0.75 and 0.96 of every centred direction is shrunk", lambda p: 0.75 <= _share_of(p) <= 0.96)
+_LAST = (3 - math.sqrt(3)) / 2  # the share of a centred direction of these codes that may be shrunk
+_MOST = Assumption(
+    "more than (3 - sqrt(3))/2 of every centred direction is shrunk, but not all", lambda p: _LAST < _share_of(p) < 1
+)
+_LESS = Assumption("less than (3 - sqrt(3))/2 of every centred direction is shrunk", lambda p: _share_of(p) < _LAST)
 
 
 def _shrunk(point: Point) -> Problem:
@@ -241,8 +245,6 @@ THEOREMS = (
         domain=_decided(_ENCODINGS, Integers(2, 10, small=(2, 3)), LogReals(1e-2, 3.0, small=(0.5,)), 0.0),
         problem=_shrunk,
         assumes=(SHALLOW, FREE_BIAS, WIDE, _SEVERAL, _EQUAL),
-        no_proof="The product of the factors is derived for any targets in andriopoulos2024:thm4_1_corrected; the "
-        "engine has no Gram matrix of class means for codes without symmetry.",
     ),
     Theorem(
         name="nc4",
@@ -261,23 +263,36 @@ THEOREMS = (
         ),
         problem=_shrunk,
         assumes=(SHALLOW, WIDE, _SIMPLEX, _KEPT),
-        no_proof="Outputs of two classes differ by (1 - tau/sigma) times their codes' difference; the engine has no "
-        "distances to codes.",
     ),
     Theorem(
         name="nc4_binary",
         title="Binary codes without a bias: strong regularisation breaks NC4",
         statement=(
             r"Four classes of one size with the codes 00, 01, 10, 11, no bias: where the weights shrink the centred "
-            r"directions by 75% to 96%, the output at some class mean is nearer to another class's code, though no "
-            r"two class means coincide: the shrinkage is towards the origin, which is a code itself. (Our statement.)"
+            r"directions by more than the share $\frac12(3-\sqrt3)\approx0.634$, the output at some class mean is "
+            r"nearer to another class's code, though no two class means coincide: the shrinkage is towards the origin, "
+            r"which is a code itself. (Our statement.)"
         ),
         citation=Citation("massion2026", "NC4 for binary codes, stated here", "own"),
         kind="structural",
         claims=(NearestCode(right=False),),
-        domain=_decided(("binary",), Integers(4, 4, small=(4,)), LogReals(0.75, 0.95, small=(0.8,)), math.inf),
+        domain=_decided(("binary",), Integers(4, 4, small=(4,)), LogReals(0.64, 0.99, small=(0.8,)), math.inf),
         problem=_shrunk,
         assumes=(SHALLOW, NO_BIAS, WIDE, _BINARY, _MOST),
-        no_proof="It says that a decision is wrong: two singular values decide it, which the engine does not compare.",
+    ),
+    Theorem(
+        name="nc4_binary_weak",
+        title="Binary codes without a bias: weaker regularisation keeps NC4",
+        statement=(
+            r"Four classes of one size with the codes 00, 01, 10, 11, no bias: where the weights shrink the centred "
+            r"directions by less than the share $\frac12(3-\sqrt3)\approx0.634$, the output at every class mean is "
+            r"nearest to its own code. (Our statement: the threshold is sharp.)"
+        ),
+        citation=Citation("massion2026", "NC4 for binary codes, stated here", "own"),
+        kind="structural",
+        claims=(NearestCode(),),
+        domain=_decided(("binary",), Integers(4, 4, small=(4,)), LogReals(0.01, 0.63, small=(0.5,)), math.inf),
+        problem=_shrunk,
+        assumes=(SHALLOW, NO_BIAS, WIDE, _BINARY, _LESS),
     ),
 )
