@@ -92,6 +92,9 @@ def test_grids_of_weights(empty_folder: Path) -> None:
         (["--rtol", "1e-17"], "rtol = 1e-17: give a number from 1e-14"),
         (["--metrics", "some"], "metrics = 'some'"),
         (["--plot", "f.xyz"], "--plot = 'f.xyz'"),
+        (["--plot", "no_folder/f.png"], "there is no folder no_folder"),
+        (["--save", "f.csv"], "--save = 'f.csv': let it end in .nc"),
+        (["--save", "no_folder/f.nc"], "there is no folder no_folder"),
     ],
 )
 def test_bad_flags_name_the_fix(flags: list[str], text: str) -> None:

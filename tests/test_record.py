@@ -54,6 +54,16 @@ def test_equal_records_make_equal_files(tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+@pytest.mark.parametrize("ending", ["nc", "npz"])
+def test_what_cannot_be_written_says_why(tmp_path, ending):
+    made = Record.of("flow", {"value": 1.0})
+    with pytest.raises(UfmError, match=r"none.*cannot be written: No such file or directory"):
+        made.save(tmp_path / "none" / f"r.{ending}")
+    with pytest.raises(UfmError, match=r"a record ends in \.nc"):
+        made.save(tmp_path / "r.csv")
+    assert not list(tmp_path.iterdir())
+
+
 def test_files_that_are_no_records_are_refused(tmp_path):
     with pytest.raises(UfmError, match="no such record"):
         load(tmp_path / "none.nc")

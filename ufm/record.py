@@ -1,6 +1,7 @@
 """The record: what a witness says of a problem, as labelled arrays with their provenance; one file format for all."""
 
 import json
+import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from ufm.problem import Problem
 
 Witness = Literal["theorem", "optimum", "flow", "measured", "metrics"]
 SCHEMA = 1
+ENDINGS = (".nc", ".npz")
 _HEADER = "ufm_header"
 
 
@@ -92,21 +94,30 @@ class Record:
         return self.problem.replace(**{c: float(values.coords[c]) for c in names})
 
     def save(self, path: str | Path) -> Path:
-        """Write netCDF (or `.npz`, by the ending); returns the path."""
+        """Write netCDF (.nc) or NumPy arrays (.npz); returns the path. UfmError where that is not possible."""
         path = Path(path)
+        if path.suffix not in ENDINGS:
+            raise UfmError(f"{path}: a record ends in {' (netCDF) or '.join(ENDINGS)}.")
+        try:
+            self._write(path)
+        except OSError as error:
+            why = os.strerror(error.errno) if error.errno else error
+            raise UfmError(f"{path} cannot be written: {why}. Make room, or name a folder that exists.") from None
+        return path
+
+    def _write(self, path: Path) -> None:
         header = json.dumps(self._header(), sort_keys=True)
         if path.suffix == ".npz":
             arrays = {f"value:{k}": np.asarray(v) for k, v in self.values.variables.items()}
             arrays |= {f"error:{k}": np.asarray(v) for k, v in self.errors.variables.items()}
             dims = {f"{kind}:{k}": list(v.dims) for kind, ds in self._parts() for k, v in ds.variables.items()}
             np.savez(path, **{"header": np.asarray(header), "dims": np.asarray(json.dumps(dims)), **arrays})  # pyright: ignore
-            return path
+            return
         encoding = {k: {"zlib": True, "complevel": 6} for k, v in self.values.data_vars.items() if v.size > 64}
         values = self.values.assign_attrs({_HEADER: header})
         values.to_netcdf(path, engine="h5netcdf", encoding=encoding)
         if self.errors.data_vars:
             self.errors.to_netcdf(path, engine="h5netcdf", mode="a", group="errors")
-        return path
 
     def _parts(self) -> list[tuple[str, xr.Dataset]]:
         return [("value", self.values), ("error", self.errors)]

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from ufm.cli.arrays_file import ArraysFile, Names, Rows, read_arrays
+from ufm.cli.destination import save_option
 from ufm.cli.terminal import JsonFlag, console, print_json, table
 
 
@@ -13,7 +12,7 @@ def measure(
     arrays: ArraysFile,
     name: Names = None,
     rows: Rows = False,
-    save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
+    save: Annotated[Path | None, save_option("Write the record here (.nc or .npz).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Neural-collapse metrics of features and, if there, of the classifier on top.

@@ -7,6 +7,7 @@ import typer
 
 from ufm.cli import problem_flags as flags
 from ufm.cli.arrays_file import ArraysFile, Names, Rows, read_arrays
+from ufm.cli.destination import plot_option, save_option
 from ufm.cli.terminal import JsonFlag, console, print_json, save_figure
 
 
@@ -19,8 +20,8 @@ def predict(
     loss: flags.Loss = "mse",
     name: Names = None,
     rows: Rows = False,
-    save: Annotated[Path | None, typer.Option(help="Write the measured record here (.nc or .npz).")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw both, laid over each other (.png, .svg, .pdf).")] = None,
+    save: Annotated[Path | None, save_option("Write the measured record here (.nc or .npz).")] = None,
+    plot: Annotated[Path | None, plot_option("Draw both, laid over each other (.png, .svg, .pdf).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Features and classifier against the global minimum with the same weights; exit code 1 where they disagree.

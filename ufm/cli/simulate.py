@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ufm.cli import problem_flags as flags
+from ufm.cli.destination import plot_option, save_option
 from ufm.cli.terminal import JsonFlag, console, print_json, table
 from ufm.errors import ProblemError
 
@@ -44,8 +45,8 @@ def simulate(
     metrics: Annotated[str, typer.Option(help="basic, or all that ufm measure says of the samples.")] = "basic",
     onset: Annotated[list[str] | None, typer.Option(help="First time that nc1=0.01 is reached; repeatable.")] = None,
     over: flags.Over = None,
-    save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz): path, or end.")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw the path here (.png, .svg or .pdf).")] = None,
+    save: Annotated[Path | None, save_option("Write the record here (.nc or .npz): path, or end.")] = None,
+    plot: Annotated[Path | None, plot_option("Draw the path here (.png, .svg or .pdf).")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """The gradient flow of a problem from a random start, by default to its steady state.
@@ -55,13 +56,14 @@ def simulate(
 
     Example: ufm simulate --classes 4 --counts 10 --t-rel 0.3 --lam-b 0.2
 
-    Example: ufm simulate --classes 10 --counts 500 --width 512 --t-rel 0.1 --lam-b 0.1 --plot flow.png
+    Example: ufm simulate --classes 10 --counts 5000 --width 512 --lam-W 1e-4 --lam-H 1e-4 --lam-b 1e-4 --plot flow.png
 
     Example: ufm simulate --classes 4 --t-rel 0.2 --integrator adam --lr 0.01 --t1 20 --points 100 --save path.nc
 
     Example: ufm simulate --classes 4 --t-rel 0.2 --over lam_b=0.01:10:20 --save ends.nc
     """
     from ufm.flow import simulate as run_flow
+    from ufm.flow.flow import Metrics
 
     stated = flags.build_problem(
         problem, classes, encoding, parameters, counts, lam_W, lam_H, lam_b, t_rel, loss, width, constraint
@@ -69,6 +71,8 @@ def simulate(
     options: dict[str, Any] = {"rtol": rtol, "gtol": gtol, "integrator": integrator, "lr": lr, "momentum": momentum}
     options |= {"path": path, "mode": mode, "backend": backend, "max_steps": max_steps, "t1": t1}
     levels = [_level(text) for text in onset or []]
+    if metrics not in ("basic", "all"):  # before the flow runs, not after it
+        raise ProblemError("--metrics", metrics, "choose basic or all.")
     if over:
         _over(stated, flags.build_axes(over), _start(stated, start, seed, scale), options, save, as_json)
         return
@@ -76,8 +80,9 @@ def simulate(
     with _progress_bar() as progress:
         begin = _start(stated, start, seed, scale)
         flow = run_flow(stated, begin, save=grid, progress=progress, **options)
-    end = flow.record(metrics)  # pyright: ignore[reportArgumentType]: any text; what is none of its choices is refused
-    along = None if flow.path is None or not (save or plot) else flow.path.record(metrics)  # pyright: ignore
+    chosen: Metrics = "all" if metrics == "all" else "basic"
+    end = flow.record(chosen)
+    along = None if flow.path is None or not (save or plot) else flow.path.record(chosen)
     if save is not None:
         (end if along is None else along).save(save)
     if plot is not None and along is not None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ufm.cli import problem_flags as flags
+from ufm.cli.destination import plot_option, save_option
 from ufm.cli.terminal import JsonFlag, console, print_json, save_figure, table
 from ufm.errors import UfmError
 
@@ -25,8 +26,8 @@ def solve(
     constraint: flags.Constraint = None,
     method: Annotated[str, typer.Option(help="auto, 'closed form', newton, cvxpy, cvxpy:scs ...")] = "auto",
     over: flags.Over = None,
-    save: Annotated[Path | None, typer.Option(help="Write the record here (.nc or .npz).")] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw along the weight that --over sweeps (.png, .svg).")] = None,
+    save: Annotated[Path | None, save_option("Write the record here (.nc or .npz).")] = None,
+    plot: Annotated[Path | None, plot_option("Draw along the weight that --over sweeps (.png, .svg).")] = None,
     observable: Annotated[list[str] | None, typer.Option(help="What --plot shows; may be repeated.")] = None,
     as_json: JsonFlag = False,
 ) -> None:

@@ -27,7 +27,10 @@ class Store:
         if header.exists():
             self._same(json.loads(header.read_text(encoding="utf-8")), mine)
         else:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise UfmError(f"--out {out}: no folder can be made there ({error.strerror or error}).") from None
             self._write(header, lambda path: path.write_text(json.dumps(mine, indent=1), encoding="utf-8"))
         for leftover in self.folder.glob("*.part*"):
             leftover.unlink()
@@ -85,9 +88,7 @@ class Store:
         try:
             record.save(part)
             part.replace(self.record)
-        except OSError as error:
+        except (OSError, UfmError) as error:
             part.unlink(missing_ok=True)
-            raise UfmError(
-                f"{self.record} could not be written ({error.strerror or error}); every batch is kept."
-            ) from None
+            raise UfmError(f"{self.record} could not be written ({error}); every batch is kept.") from None
         return load(self.record)
