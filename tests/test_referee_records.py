@@ -56,6 +56,11 @@ def test_the_interval_decides(monkeypatch, values, verdict):
     assert report.verdict is verdict, str(report)
     assert bool(report.needs) is (verdict is Verdict.INCONCLUSIVE)
     (evidence,) = report.evidence
+    said = {Verdict.VERIFIED: "agrees", Verdict.REFUTED: "DISAGREES", Verdict.INCONCLUSIVE: "undecided"}[verdict]
+    assert f"records: {said} on {len(values)} networks" in str(report)
+    if verdict is Verdict.INCONCLUSIVE:  # what is missing: of what, and how far it is from a decision
+        assert f"mean of distance <= 0.1 is open for {len(values)} networks, mean" in report.needs
+        assert ("95% interval" in report.needs) is (len(values) > 2)
     assert evidence.checked == len(values)
     assert "would refute it" in evidence.note
     if verdict is Verdict.REFUTED:
@@ -74,6 +79,18 @@ def test_a_claim_must_stand_in_every_group():
     evidence, fallen = gather_records(replace(STATED, observed=(apart,)), quiet, runs)
     assert fallen is not None
     assert [group["group"] for group in evidence[0].groups] == ["a", "b"]
+    assert not any(group["open"] for group in evidence[0].groups)
+
+
+def test_what_is_missing_names_the_groups_that_decide_nothing():
+    runs = [*networks([1.0, 1.01, 1.02], "enough"), *networks([1.0, 1.2, 1.1], "wide"), *networks([1.0, 1.0], "few")]
+    apart = replace(NEAR_OTHERS, apart=lambda run: run.setting)
+    statement = replace(STATED, observed=(apart,), trained="somewhere")
+    needs = records.still_open(statement, gather_records(statement, quiet, runs)[0])
+    assert needs.startswith("more networks of `ufm train somewhere`, or longer runs: mean of distance <= 0.1 is open")
+    assert "wide: 3 networks, mean" in needs
+    assert "few: 2 networks, mean 0, too few" in needs  # both are what the other taught, but two are no sample
+    assert "enough" not in needs
 
 
 def test_what_is_fitted_may_come_from_other_networks():

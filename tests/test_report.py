@@ -209,7 +209,7 @@ def test_broken_formulae_still_give_well_formed_elements(tex):
 
 
 def test_bars_show_every_size():
-    line = {"witness": "optimum", "checked": 3, "agrees": True}
+    line = {"witness": "optimum", "checked": 3, "outcome": "agrees"}
     for ratio in (0.0, 1e-300, 1.0, 1e300, "inf", "nan"):
         drawn = bars([{**line, "worst_in_tolerances": ratio}])
         assert not read(drawn).wrong

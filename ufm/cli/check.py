@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ufm.cli import completion
 from ufm.cli import problem_flags as flags
 from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars, table
 from ufm.errors import UfmError
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 def check(
     statement: Annotated[
-        str, typer.Argument(help="An id (file:name), a file of the catalogue, or your own .py file.")
+        str,
+        typer.Argument(
+            help="An id (file:name), a file of the catalogue, or your own .py file.",
+            autocompletion=completion.statements,
+        ),
     ] = "",
     claim: Annotated[
         list[str] | None,
@@ -152,19 +157,25 @@ def _print_report(screen: Any, report: "Report") -> None:
     proof = (
         f"{len(steps)} steps verified, from the loss to the statement" if report.proof.stands else report.proof.reason
     )
-    screen.print(f"  proof     {proof}", markup=False)
+    screen.print(f"  proof       {proof}", markup=False)
     for e in report.evidence:
         worst = f"at worst {e.worst.ratio:.2g} tolerances" if e.checked else "nothing checked"
         verdict = "agrees" if e.agrees else "DISAGREES"
-        screen.print(f"  {e.witness:<9} {verdict} on {e.asked} ({e.note}), {worst}:", markup=False)
-        screen.print(f"            {e.claim} for {e.problem!r}", markup=False)
+        screen.print(f"  {e.witness:<11} {verdict} on {e.asked} ({_short(e.note)}), {worst}:", markup=False)
+        screen.print(f"              {e.claim} for {e.problem!r}", markup=False)
     if report.counterexample is not None:
-        screen.print(f"  because   {report.counterexample.sentence()}", markup=False)
+        screen.print(f"  because     {report.counterexample.sentence()}", markup=False)
     colour = {"PROVED": "green", "VERIFIED": "cyan", "REFUTED": "red", "INCONCLUSIVE": "yellow"}[report.verdict.name]
     given = f", given the named lemmas {', '.join(report.lemmas)}" if report.proof.stands and report.lemmas else ""
     if report.needs:
         given = f": needs {report.needs}"
-    screen.print(f"  verdict   [bold {colour}]{report.verdict}[/bold {colour}]{given}")
+    screen.print(f"  verdict     [bold {colour}]{report.verdict}[/bold {colour}]{given}")
+
+
+def _short(note: str) -> str:
+    """The first kinds of a long list; --json has all."""
+    kinds = note.split(", ")
+    return note if len(kinds) <= _KINDS else f"{', '.join(kinds[:_KINDS])} and {len(kinds) - _KINDS} more kinds"
 
 
 def _print_witnesses(screen: Any, witnesses: "Witnesses") -> None:
@@ -188,6 +199,7 @@ def _print_witnesses(screen: Any, witnesses: "Witnesses") -> None:
         screen.print(notice, markup=False)
 
 
+_KINDS = 6
 _SHOWN = (
     ("cosine", "cosine between uncentred class means", False),
     ("singular_values_centred", "centred singular values of W H, over sqrt(n)", True),

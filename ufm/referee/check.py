@@ -18,7 +18,7 @@ from ufm.referee.evidence import (
 )
 from ufm.referee.paths import gather_paths, smallest_path
 from ufm.referee.proof import prove_statement
-from ufm.referee.records import gather_records, missing
+from ufm.referee.records import gather_records, missing, still_open
 from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Reports, Verdict, quiet
 
 
@@ -110,7 +110,7 @@ def _judge_records(theorem: Theorem, proof: Proof, progress: Progress) -> Report
     verdict = _verdict(proof, evidence, counterexample)
     if verdict is Verdict.VERIFIED and lacking:
         verdict = Verdict.INCONCLUSIVE
-    needs = lacking or f"more networks of `ufm train {theorem.trained}`: the intervals so far reach over the bounds"
+    needs = lacking or still_open(theorem, evidence)
     open_still = verdict is Verdict.INCONCLUSIVE
     return Report(theorem, verdict, proof, tuple(evidence), counterexample, needs if open_still else "")
 

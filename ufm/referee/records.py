@@ -89,6 +89,11 @@ class Judgement:
         away = abs(self.mean - self.claim.most) if self.claim.least == self.claim.most else -self.margin
         return self.is_sample and away > self.half_width(_CERTAIN)
 
+    @property
+    def open(self) -> bool:
+        """Whether these networks decide nothing: they are too few, or the interval reaches over the bound."""
+        return self.ratio > 1 and not self.falls
+
     def words(self) -> str:
         """The numbers in one line."""
         of = f"{self.effects.size} of {self.asked}" if self.effects.size < self.asked else f"{self.asked}"
@@ -97,6 +102,8 @@ class Judgement:
             f"95% interval [{self.mean - half:.4g}, {self.mean + half:.4g}]" if math.isfinite(half) else "too few"
         )
         where = f"{self.group}: " if self.group else ""
+        if not self.effects.size:
+            return f"{where}none of {self.asked} networks has the effect"
         return f"{where}{of} networks, mean {self.mean:.4g}, {interval}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -110,6 +117,8 @@ class Judgement:
             "interval": [self.mean - half, self.mean + half],
             "confidence": _LIKELY,
             "falls": self.falls,
+            "open": self.open,
+            "words": self.words(),
         }
 
 
@@ -121,6 +130,17 @@ def missing(theorem: Theorem) -> str:
         return ""
     fields = ", ".join(dict.fromkeys(name for claim in lacking for name in claim.fields))
     return f"`ufm train {theorem.trained}`: records with {fields}" + (f" of {theorem.needs}" if theorem.needs else "")
+
+
+def still_open(theorem: Theorem, evidence: Sequence[Evidence]) -> str:
+    """Of which networks there are too few, or none for long enough, with the numbers so far; empty where of none."""
+    parts = []
+    for each in evidence:
+        speaking = [group for group in each.groups if group["with_effect"]] or each.groups
+        undecided = [group["words"] for group in speaking if group["open"]]
+        if undecided:
+            parts.append(f"{each.claim} is open for {'; '.join(undecided)}")
+    return f"more networks of `ufm train {theorem.trained}`, or longer runs: {'. '.join(parts)}" if parts else ""
 
 
 def gather_records(

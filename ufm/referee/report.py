@@ -62,6 +62,13 @@ class Evidence:
         return self.checked > 0 and self.worst.ratio <= 1
 
     @property
+    def outcome(self) -> str:
+        """What the answers say, in a word; recorded networks may be too few to say anything."""
+        if self.agrees:
+            return "agrees"
+        return "undecided" if self.groups and not any(group["falls"] for group in self.groups) else "DISAGREES"
+
+    @property
     def asked(self) -> str:
         """How often, in words: "64 problems"; a competitor descends several times on one."""
         what = {"competitor": "descent", "records": "network"}.get(self.witness, "problem")
@@ -79,6 +86,7 @@ class Evidence:
             "claim": self.claim,
             "problem": None if self.problem is None else self.problem.to_dict(),
             "agrees": self.agrees,
+            "outcome": self.outcome.lower(),
             "note": self.note,
             "ratios": [float(f"{ratio:.2g}") for ratio in self.ratios],
             **({"groups": list(self.groups)} if self.groups else {}),
@@ -256,8 +264,7 @@ class Report:
         lines = [self.headline(), f"  {self.theorem.title}"]
         lines.append(f"  proof: {'stands' if self.proof.stands else self.proof.reason}")
         for e in self.evidence:
-            verdict = "agrees" if e.agrees else "DISAGREES"
-            lines.append(f"  {e.witness}: {verdict} on {e.asked}, at worst {e.worst.ratio:.2g} tolerances")
+            lines.append(f"  {e.witness}: {e.outcome} on {e.asked}, at worst {e.worst.ratio:.2g} tolerances")
         if self.counterexample is not None:
             lines.append(f"  counterexample: {self.counterexample.sentence()}")
         return "\n".join(lines)

@@ -56,7 +56,7 @@ def _bar(e: dict[str, Any], y: float) -> str:
     else:
         mark = f'<circle cx="{x}" cy="{y}" r="4.5"></circle>'
     strip = _strip(e.get("ratios", []), y)
-    return f'<g class="{"agrees" if e["agrees"] else "disagrees"}">{line}{strip}{mark}</g>{name}'
+    return f'<g class="{e["outcome"]}">{line}{strip}{mark}</g>{name}'
 
 
 def _decade(ratio: float) -> float:

@@ -242,7 +242,7 @@ def _evidence(entry: dict[str, Any]) -> str:
 def _witness(evidence: dict[str, Any], observables: dict[str, str]) -> str:
     if not evidence["checked"]:
         return f"<li><b>{escape(evidence['witness'])}</b>: nothing was checked. {inline(evidence['note'])}</li>"
-    says = "agrees" if evidence["agrees"] else "<strong>disagrees</strong>"
+    says = f"<strong>{evidence['outcome']}</strong>" if evidence["outcome"] == "disagrees" else evidence["outcome"]
     where = f' for <code class="problem">{escape(evidence["problem_in_words"])}</code>' if evidence["problem"] else ""
     return (
         f"<li><b>{escape(evidence['witness'])}</b> {says} on {evidence['asked']} ({inline(evidence['note'])}); at "
