@@ -153,9 +153,9 @@ def doubles(images: ImageSet, recipe: Recipe, m: int, heads: int = 1) -> Paramet
         (1, {}),
         (1, {"features": "relu", "weight_decay": 0.02, "offset_decay": 0.03}),
         (3, {}),
-        (1, {"batch_norm": "hidden", "weight_decay": 0.02}),
+        (1, {"batch_norm": "hidden", "weight_decay": 0.02, "offset_decay": 0.03}),
         (1, {"batch_norm": "features"}),
-        (1, {"batch_norm": "features_fixed"}),
+        (1, {"batch_norm": "features_fixed", "offset_decay": 0.03}),
     ],
 )
 def test_slope_is_the_derivative_of_the_stated_objective(
@@ -194,7 +194,8 @@ def test_slope_is_the_derivative_of_the_stated_objective(
     value = fit / digits.N + lam_b / 2 * (b**2).sum() + float(problem.lam_H) / 2 * (H**2).sum()
     value = value + sum(lam / 2 * (W**2).sum() for lam, W in zip(lam_W, top, strict=True))
     value = value + recipe.weight_decay / 2 * sum((A**2).sum() for A in leaves[:L])
-    value = value + recipe.offset_decay / 2 * sum((o**2).sum() for o in leaves[L : 2 * L])
+    shifts = leaves[L : 2 * L] + leaves[2 * L + heads + 1 :]  # offsets, and gains of batch norms
+    value = value + recipe.offset_decay / 2 * sum((o**2).sum() for o in shifts)
     value.backward()
     assert len(gains) == {"none": 0, "hidden": 2, "features": 1, "features_fixed": 1}[recipe.batch_norm]
     if recipe.batch_norm == "features_fixed":

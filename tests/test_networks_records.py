@@ -77,6 +77,18 @@ def test_one_hidden_layer_shares_a_larger_mean():
     assert 0.03 < near < 0.1, "a limit: at lam_b = 0.0125, four times lam_b*, two weights are off already"
 
 
+def test_with_batch_norm_two_weights_are_nearer_to_each_other_and_predict_as_well():
+    normed = Decayed(recorded("decay_batch_norm"))
+    mean, centred = normed.weights
+    assert 3 < centred / mean < 5, "8.7 without"
+    assert normed.networks()["cosine"][-1].mean() == pytest.approx(0.09, abs=0.01), "theory with one weight says 0"
+    near, above, calibrated = np.abs(normed.errors("two_weights")["cosine"])
+    assert max(above, calibrated) < 0.005
+    assert 0.005 < near < 0.02, "at lam_b = 0.0125, 2.3 times lam_b*"
+    shares = normed.calibration["mean_share"].values.max(axis=-1)
+    assert shares.min() < 0.9, "singular values are so close that no direction of W H is the mean's alone"
+
+
 def test_training_ends_at_the_theory_only_if_the_learning_rate_decays():
     decaying, constant = (strength_errors(recorded(f"limits_{name}")) for name in ("steps", "no_learning_rate_decay"))
     assert (np.diff(np.median(decaying, axis=1)) < 0).all()

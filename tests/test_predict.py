@@ -15,7 +15,7 @@ import ufm
 from ufm import encodings
 from ufm.cli.app import app
 from ufm.errors import UfmError
-from ufm.metrics.weight_balance import direction_balance, effective_lam_H
+from ufm.metrics.weight_balance import direction_balance, effective_lam_H, two_weights
 from ufm.predict import excess_loss, predict
 from ufm.tensors import read_tensors
 from ufm.tolerance import roundoff
@@ -48,8 +48,9 @@ def test_the_optimum_agrees_with_itself(counts: list[int], lam_b: float) -> None
     assert float(inferred.records[0]["lam_H_effective"]) == pytest.approx(0.001, rel=1e-8)
 
 
-def test_two_weights_are_read_off_features_that_have_them() -> None:
-    counts, mean, centred = [30] * 4, 1e-4, 1e-3
+@pytest.mark.parametrize("counts", [[30] * 4, [60, 30, 20, 10]])
+def test_two_weights_are_read_off_features_that_have_them(counts: list[int]) -> None:
+    mean, centred = 1e-4, 1e-3
     metric = ufm.constraints.FeatureMetric.mean_apart(counts, mean / centred)
     optimum = ufm.solve(
         ufm.Problem(ufm.classes(encodings.one_hot(4), counts), lam_W=0.02, lam_H=centred, constraint=metric)
@@ -62,6 +63,68 @@ def test_two_weights_are_read_off_features_that_have_them() -> None:
     assert not found.agrees, "one weight does not describe them"
     assert "FeatureMetric.mean_apart(counts, 0.1)" in found.notes[-1]
     assert "mean_apart" not in predict(**at_optimum(counts), lam_W=0.02, lam_b=0.5).notes[-1]
+
+
+def test_two_weights_are_read_off_where_singular_values_coincide() -> None:
+    """Weak weights leave s_0 = s to a thousandth: noise mixes the mean with what is centred in the SVD of W H."""
+    counts, mean, centred = [50] * 4, 1e-8, 4e-8
+    metric = ufm.constraints.FeatureMetric.mean_apart(counts, mean / centred)
+    targets = ufm.classes(encodings.one_hot(4), counts)
+    optimum = ufm.solve(ufm.Problem(targets, lam_W=0.02, lam_H=centred, constraint=metric))
+    rng = np.random.default_rng(0)
+    means = optimum.H * (1 + 0.02 * rng.standard_normal(4))
+    found = predict(np.repeat(means, counts, axis=1), np.repeat(range(4), counts), optimum.product, lam_W=0.02)
+    measured = found.records[1]
+    assert float(measured["lam_H_mean"]) == pytest.approx(mean, rel=0.1)
+    assert float(measured["lam_H_centred"]) == pytest.approx(centred, rel=0.1)
+    mixed = measured["lam_H_by_direction"].values
+    assert mixed.min() > 1.5 * mean, "by singular direction of W H it cannot be read"
+    assert "Two do better" in found.notes[-1]
+
+
+def test_a_mean_that_theory_has_at_zero_has_no_weight() -> None:
+    state = at_optimum([30] * 4, encodings.simplex(4))
+    W = state["W"]
+    alone, rest = two_weights(W @ W.T, np.full(W.shape[0], 1e-9), W @ state["H"], 120, 0.02)
+    assert math.isnan(alone)
+    assert rest == pytest.approx(0.001, rel=1e-6)
+
+
+def regressed(lam_b: float = math.inf) -> tuple[dict[str, Any], np.ndarray]:
+    """H, W, b at the optimum of a regression with three targets and 60 samples, and the targets."""
+    rng = np.random.default_rng(3)
+    Y = np.diag([3.0, 1.0, 0.5]) @ rng.standard_normal((3, 60)) + 0.4
+    optimum = ufm.solve(ufm.Problem(ufm.samples(Y), lam_W=0.1, lam_H=0.01, lam_b=lam_b))
+    R = np.linalg.qr(rng.standard_normal((9, optimum.H.shape[0])))[0]
+    return {"H": R @ optimum.H, "W": optimum.product @ R.T, "b": optimum.b}, Y
+
+
+@pytest.mark.parametrize("lam_b", [0.0, 0.3, math.inf])
+def test_a_regression_is_held_against_its_optimum(lam_b: float) -> None:
+    state, Y = regressed(lam_b)
+    found = predict(**state, labels=Y, lam_W=0.1, lam_H=0.01, lam_b=lam_b)
+    assert found.agrees, str(found)
+    rows = {row.observable for row in found.rows}
+    assert {"excess_loss", "singular_values", "classifier_norm", "bias", "nrc1", "nrc2", "nrc3"} <= rows
+    same = predict(**state, labels=ufm.samples(Y), lam_W=0.1, lam_b=lam_b)
+    assert float(same.records[0]["lam_H_effective"]) == pytest.approx(0.01, rel=1e-6), "from balance"
+    moved = {**state, "H": state["H"] + 0.2 * np.random.default_rng(0).standard_normal((9, 60))}
+    assert not predict(**moved, labels=Y, lam_W=0.1, lam_H=0.01, lam_b=lam_b).agrees
+    assert not predict(**state, labels=Y, lam_W=0.12, lam_H=0.01, lam_b=lam_b).agrees
+
+
+def test_a_regression_from_the_shell(tmp_path: Path) -> None:
+    state, Y = regressed()
+    file = tmp_path / "run.npz"
+    np.savez(file, H=state["H"].T, y=Y.T, W=state["W"])  # one row a sample
+    weights = ["--lam-W", "0.1", "--lam-H", "0.01"]
+    result = CliRunner().invoke(app, ["predict", str(file), "--rows", "--name", "labels=y", *weights])
+    assert result.exit_code == 0, result.output
+    assert "nrc3" in result.output
+    turned = CliRunner().invoke(app, ["predict", str(file), "--name", "labels=y", *weights])
+    assert turned.exit_code != 0
+    measured = CliRunner().invoke(app, ["measure", str(file), "--rows", "--name", "labels=y", "--json"])
+    assert json.loads(measured.output)["nrc1"] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["simplex", "one_vs_rest", "binary"])
@@ -78,6 +141,17 @@ def test_wrong_weights_are_noticed(change: dict) -> None:
     found = predict(**at_optimum([30] * 4), **{**WEIGHTS, **change})
     assert not found.agrees
     assert float(found.records[1]["excess_loss"]) > 1e-4
+
+
+def test_the_gram_matrix_is_held_against_the_predicted_one() -> None:
+    state = at_optimum([50, 20, 10, 5])
+    turned = {**state, "H": state["H"] @ np.diag(np.where(state["labels"] == 2, 1.5, 1.0))}
+    right, wrong = (predict(**given, **WEIGHTS) for given in (state, turned))
+    assert float(right.records[1]["nc2_predicted"]) < 1e-7 < 0.05 < float(right.records[1]["nc2_etf"])
+    G, T = (np.asarray(r["gram"].values) for r in wrong.records[::-1])
+    wanted = np.linalg.norm(G / np.linalg.norm(G) - T / np.linalg.norm(T))
+    assert float(wrong.records[1]["nc2_predicted"]) == pytest.approx(wanted, rel=1e-12)
+    assert not next(row for row in wrong.rows if row.observable == "nc2_predicted").agrees
 
 
 def test_excess_loss_is_never_negative_at_any_point_near_the_optimum() -> None:

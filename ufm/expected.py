@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from ufm.constraints import NonNegative
 from ufm.errors import UfmError
 from ufm.networks.trials import OF_RECIPE, SWEPT
 from ufm.optimum import Optimum, solve
-from ufm.predict import excess_loss, metrics_of
+from ufm.predict import excess_loss, metrics_of, observed_of_samples
 from ufm.problem import ClassTargets, Problem
 from ufm.record import Record, stack
 
@@ -133,16 +134,10 @@ def _cell(row: Row | None) -> str:
 
 def _observed(optimum: Optimum) -> Record:
     """Observables of an optimum; with the metrics of its own state where its features are class means, not all zero."""
-    if not isinstance(optimum.problem.targets, ClassTargets):  # of N samples: their Gram matrix would be N x N
-        values = {
-            "singular_values": (("direction",), optimum.singular_values[: optimum.problem.m]),
-            "classifier_norm": (("target",), np.linalg.norm(optimum.product, axis=1)),
-            "bias": (("target",), optimum.b),
-            "excess_loss": 0.0,
-        }
-        return Record.of("optimum", values, problem=optimum.problem)
-    record, found = optimum.record(), {"excess_loss": 0.0}
-    if np.any(optimum.H):
+    found: dict[str, Any] = {"excess_loss": 0.0}
+    by_class = isinstance(optimum.problem.targets, ClassTargets)
+    record = optimum.record() if by_class else observed_of_samples(optimum)
+    if by_class and np.any(optimum.H):
         metrics = metrics_of(optimum)
         found |= {name: metrics[name] for name in ("nc2_etf", "nc3") if name in metrics}
     return replace(record, values=record.values.assign(found))

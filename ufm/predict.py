@@ -11,9 +11,11 @@ from ufm.arrays import to_numpy
 from ufm.compare import Comparison, compare
 from ufm.errors import UfmError
 from ufm.measure import measure, one_hot_codes
+from ufm.metrics.geometry import frame_distance
+from ufm.metrics.regression import nrc3
 from ufm.metrics.weight_balance import direction_balance, effective_lam_H, two_weights
 from ufm.optimum import Optimum, solve
-from ufm.problem import ClassTargets, Problem, classes
+from ufm.problem import ClassTargets, Problem, SampleTargets, classes, samples
 from ufm.record import Record
 from ufm.tolerance import roundoff
 
@@ -29,9 +31,13 @@ _TELLING = (
     "classifier_norm",
     "bias",
     "nc1",
+    "nc2_predicted",
     "nc2_etf",
     "nc3",
     "nc3_balance",
+    "nrc1",
+    "nrc2",
+    "nrc3",
     "lam_H_effective",
     "lam_H_anisotropy",
 )
@@ -54,18 +60,21 @@ def predict(
 ) -> Comparison:
     """Hold features, classifier and bias against the global minimum of the problem with these weights and sizes.
 
-    H: d x N, one column a sample; labels: N of any kind, sorted; W: m x d; b: m. lam_W, lam_H, lam_b: weights of
-    1/2||W||^2, 1/2||H||^2, 1/2||b||^2 next to a loss averaged over samples. lam_H None is inferred from the balance
+    H: d x N, one column a sample; labels: N of any kind, sorted, or for regression the targets, m x N or
+    `ufm.samples(Y)`; W: m x d; b: m. lam_W, lam_H, lam_b: weights of 1/2||W||^2, 1/2||H||^2, 1/2||b||^2 next to a loss
+    averaged over samples (and summed over the m outputs). lam_H None is inferred from the balance
     lam_W ||W||^2 = lam_H ||H||^2, and the answer's `notes` say so. codes: m x K, one column per label in sorted order
     (or an encoding); one-hot by default.
 
     Reported besides the observables: `excess_loss`, measured value over certified minimum - 1, never negative;
+    `nc2_predicted`, the distance of the class means' Gram matrix to that of theory, both of norm 1;
     `lam_H_effective` in total and `lam_H_anisotropy`, largest over smallest by direction. `records` holds the optimum
     and the measurement; the latter has `lam_H_by_direction` and `mean_share`, one number per singular direction of W H,
-    `lam_H_mean` of the direction nearest the mean and `lam_H_centred` of all others together.
+    `lam_H_mean` along the mean of the features and `lam_H_centred` of all centred directions together.
     Raises UfmError where arrays do not fit, or where lam_H is needed and cannot be inferred.
     """
     features, classifier = _host(H), None if W is None else _host(W)
+    labels = _targets(labels)
     notes: list[str] = []
     inferred = lam_H is None
     if lam_H is None:
@@ -78,12 +87,16 @@ def predict(
     optimum = solve(problem)
     record = measure(features, labels, classifier, b, problem=problem)
     reference = _reference(optimum, classifier is not None)
+    if "gram" in reference and np.any(optimum.H):
+        distance = frame_distance(record["gram"].values, reference["gram"].values)
+        reference, record = (_with(r, nc2_predicted=x) for r, x in ((reference, 0.0), (record, distance)))
     if classifier is None:
         notes.append("W is not given: the classifier, the loss and the balance are left out.")
     else:
         found = _beside(record, optimum, features, classifier, lam_W)
-        record = replace(record, values=record.values.assign(found))
-        notes.append(_anisotropy_note(found, int(optimum.certificate.rank)))
+        record = _with(record, **found)
+        by_class = isinstance(problem.targets, ClassTargets)  # the metric of two weights is one of class means
+        notes.append(_anisotropy_note(found, int(optimum.certificate.rank), by_class))
     if not optimum.status.name.startswith("CERTIFIED"):
         notes.append(f"optimum: {optimum.status.value}")
     shared = [name for name in _TELLING if name in reference and name in record]
@@ -114,42 +127,74 @@ def metrics_of(optimum: Optimum) -> Record:
     return measure(np.repeat(optimum.H, few.counts, axis=1), few, optimum.product, optimum.b)
 
 
+def observed_of_samples(optimum: Optimum) -> Record:
+    """What an optimum for N samples is held against: its whole record would have a Gram matrix of N x N.
+
+    Its features lie in the row space of W, which has at most m directions: NRC1 and NRC2 are zero.
+    """
+    Y = optimum.problem.targets.columns
+    values = {
+        "singular_values": (("direction",), optimum.singular_values[: optimum.problem.m]),
+        "classifier_norm": (("target",), np.linalg.norm(optimum.product, axis=1)),
+        "bias": (("target",), optimum.b),
+        "nrc1": 0.0,
+        "nrc2": 0.0,
+        "nrc3": nrc3(optimum.product, Y)[0],
+    }
+    return Record.of("optimum", values, problem=optimum.problem)
+
+
+def _targets(labels: Any) -> Any:
+    """Labels as they are; a matrix as targets of a regression."""
+    if isinstance(labels, ClassTargets | SampleTargets):
+        return labels
+    given = _host(labels)
+    return samples(given) if given.ndim == 2 else given
+
+
 def _problem(
     H: np.ndarray, labels: Any, W: np.ndarray | None, codes: Any, weights: dict[str, Any], loss: str
 ) -> Problem:
     """The problem of these labels: sizes counted, codes one-hot unless given, as wide as the features."""
-    if isinstance(labels, ClassTargets):
+    if isinstance(labels, ClassTargets | SampleTargets):
         targets = labels
     else:
-        kinds, counts = np.unique(_host(labels), return_counts=True)
+        kinds, counts = np.unique(labels, return_counts=True)
         if codes is None:
             m = kinds.size if W is None else W.shape[0]
             codes = encodings.one_hot(m) if m == kinds.size else one_hot_codes(kinds, m)
         targets = classes(codes, counts)
     # Beyond K (or m + 1) more width changes nothing, and None says so.
-    narrow = H.shape[0] < min(targets.m, targets.K)
+    narrow = H.shape[0] < min(targets.m, targets.columns.shape[1])
     return Problem(targets, loss=loss, width=H.shape[0] if narrow else None, **weights)
 
 
 def _reference(optimum: Optimum, with_W: bool) -> Record:
     """The optimum's record, with the metrics of its own state where they have a prediction."""
-    record = optimum.record()
-    metrics = metrics_of(optimum).values
-    extra = {str(k): v for k, v in metrics.items() if str(k) not in record and str(k) in _TELLING}
+    extra: dict[str, Any] = {}
+    if isinstance(optimum.problem.targets, SampleTargets):
+        record = observed_of_samples(optimum)
+    else:
+        record, metrics = optimum.record(), metrics_of(optimum).values
+        extra = {str(k): v for k, v in metrics.items() if str(k) not in record and str(k) in _TELLING}
     if with_W:
         extra |= {"excess_loss": 0.0, "lam_H_effective": float(optimum.problem.lam_H), "lam_H_anisotropy": 1.0}
-    return replace(record, values=record.values.assign(extra))
+    return _with(record, **extra)
 
 
 def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_W: float) -> dict[str, Any]:
     """Excess loss and weight balance of the measured state."""
     balance = direction_balance(W, H, lam_W)
-    apart = two_weights(balance.lam_H, balance.mean_share, balance.singular_values)
+    hbar = H.mean(axis=1, dtype=np.float64)
+    apart = two_weights(W @ W.T, W @ hbar, W @ (H - hbar[:, None]), H.shape[1], lam_W)
     rank = int(optimum.certificate.rank)  # what theory sets to zero has no weight to compare
+    anisotropy, ratio = balance.anisotropy(rank), apart[0] / apart[1]
+    if _has_mean(optimum) and math.isfinite(ratio):
+        anisotropy = float(np.fmax(anisotropy, max(ratio, 1 / ratio)))
     return {
         "excess_loss": excess_loss(float(record["value"]), optimum.lower_bound),
         "lam_H_effective": effective_lam_H(W, H, lam_W),
-        "lam_H_anisotropy": balance.anisotropy(rank),
+        "lam_H_anisotropy": anisotropy,
         "lam_H_by_direction": ("balance_direction", balance.lam_H),
         "mean_share": ("balance_direction", balance.mean_share),
         "lam_H_mean": apart[0],
@@ -157,22 +202,33 @@ def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_
     }
 
 
-def _anisotropy_note(found: dict[str, Any], rank: int) -> str:
+def _has_mean(optimum: Optimum) -> bool:
+    """Whether the optimum's features have a mean that its classifier sees."""
+    targets, H = optimum.problem.targets, optimum.H
+    mean = optimum.product @ (H @ (targets.multiplicity / targets.N))
+    return math.sqrt(targets.N) * float(np.linalg.norm(mean)) > 1e-3 * float(optimum.singular_values[0])
+
+
+def _anisotropy_note(found: dict[str, Any], rank: int, by_class: bool) -> str:
     """Effective weights by direction in one line."""
     by_direction = np.asarray(found["lam_H_by_direction"][1][:rank])
     if not np.any(np.isfinite(by_direction)):
         return ""
-    share = np.where(np.isfinite(by_direction), found["mean_share"][1][:rank], -1.0)
-    mean = int(np.argmax(share))
     text = f"effective lam_H by singular direction: {np.nanmin(by_direction):.4g} to {np.nanmax(by_direction):.4g}"
-    text = f"{text}; {by_direction[mean]:.4g} in the direction nearest the mean (its share there: {share[mean]:.2f})."
     ratio = found["lam_H_mean"] / found["lam_H_centred"]
-    if not found["lam_H_anisotropy"] > _ISOTROPIC or not math.isfinite(ratio):
+    if not math.isfinite(ratio):
+        return f"{text}."
+    text = f"{text}; {found['lam_H_mean']:.4g} along the mean, {found['lam_H_centred']:.4g} for centred features."
+    if not found["lam_H_anisotropy"] > _ISOTROPIC or not by_class:
         return text
     return (
         f"{text} One weight does not describe these features. Two do better: lam_H = {found['lam_H_centred']:.4g} with "
         f"constraint = FeatureMetric.mean_apart(counts, {ratio:.3g}), that is {found['lam_H_mean']:.4g} on the mean."
     )
+
+
+def _with(record: Record, **values: Any) -> Record:
+    return replace(record, values=record.values.assign(values))
 
 
 def _only(record: Record, names: list[str]) -> Record:

@@ -8,12 +8,18 @@ import typer
 from ufm.errors import UfmError
 
 ArraysFile = Annotated[
-    Path, typer.Argument(help="H (d x N), labels (N), and W, b if there: .npz, .safetensors, or .pt with tensors only.")
+    Path,
+    typer.Argument(
+        help="H (d x N), labels (N, or the targets of a regression, m x N), and W, b if there: "
+        ".npz, .safetensors, or .pt with tensors only."
+    ),
 ]
 Names = Annotated[
     list[str] | None, typer.Option("--name", help="What the file calls an array: --name W=fc.weight; may be repeated.")
 ]
-Rows = Annotated[bool, typer.Option("--rows", help="The file's H has one row a sample (N x d), as PyTorch does.")]
+Rows = Annotated[
+    bool, typer.Option("--rows", help="H, and targets of a regression, have one row a sample (N x d), as in PyTorch.")
+]
 
 _WANTED = ("H", "labels", "W", "b")
 
@@ -30,7 +36,9 @@ def read_arrays(path: Path, names: list[str] | None, rows: bool) -> dict[str, An
         raise UfmError(f"{path} has no {wanted}; it has {', '.join(stored) or 'nothing'}. Name arrays with --name.")
     found = {name: stored.get(given.get(name, name)) for name in _WANTED}
     H = stored[given.get("H", "H")].T if rows else stored[given.get("H", "H")]
-    N = len(stored[given.get("labels", "labels")])
+    labels = stored[given.get("labels", "labels")]
+    found["labels"] = labels.T if rows and labels.ndim == 2 else labels
+    N = labels.shape[-1] if labels.ndim == 2 and not rows else len(labels)
     if H.ndim == 2 and H.shape[1] != N == H.shape[0]:
         fix = "leave --rows out" if rows else "add --rows"
         raise UfmError(f"{path} has {N} labels, and so many {'columns' if rows else 'rows'} in H; {fix}.")

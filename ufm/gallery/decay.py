@@ -56,11 +56,18 @@ class Decayed:
     @cached_property
     def weights(self) -> tuple[float, float]:
         """(mean, centred)."""
-        runs = self.calibration.transpose("seed", ...)
-        names = ("lam_H_by_direction", "mean_share", "singular_values")
-        found = [two_weights(*arrays) for arrays in zip(*(runs[name].values for name in names))]
-        mean, centred = np.mean(found, axis=0)
+        mean, centred = np.mean([self._weights_of(run) for _, run in self.calibration.groupby("seed")], axis=0)
         return float(mean), float(centred)
+
+    def _weights_of(self, run: xr.Dataset) -> tuple[float, float]:
+        """The two of one network, whose record has W H at the class means, and its singular values over all samples."""
+        counts, N = self.problem.classes.counts, self.problem.N
+        run = run.squeeze("seed")
+        product = run["logits"].transpose("target", "class").values - run["bias"].values[:, None]
+        mean = product @ (counts / N)
+        V, _, _ = np.linalg.svd((product - mean[:, None]) * np.sqrt(counts), full_matrices=False)
+        s = run["singular_values_centred"].values
+        return two_weights(run["classifier_gram"].values, mean, V[:, : s.size] * s, N, float(self.problem.lam_W[0]))
 
     @property
     def lam_b_star(self) -> float:
@@ -153,19 +160,25 @@ def table(record: Record) -> str:
 
 
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
-    """The mean direction and the cosine against lam_b, deep and shallow, and the effective weights by direction."""
-    deep, shallow, strength, longer = (load(locate("numerics", "records") / name) for name in spec.records)
+    """The mean direction and the cosine against lam_b, by kind of network, and the effective weights by direction."""
+    deep, shallow, strength, longer, normed = (load(locate("numerics", "records") / name) for name in spec.records)
+    three = Decayed(deep)
+    panels = (
+        (three, "mean", "mean direction, three hidden layers"),
+        (three, "cosine", "cosine, three hidden layers"),
+        (Decayed(shallow), "cosine", "cosine, one hidden layer"),
+        (Decayed(normed), "cosine", "cosine, three hidden layers with batch norm"),
+    )
     with style():
-        figure = sheet(figsize=(TWO_COLUMNS, 4.8), layout="constrained")
-        axes = np.ravel(figure.subplots(2, 2))
-        three, one = Decayed(deep), Decayed(shallow)
-        for ax, decayed, name in ((axes[0], three, "mean"), (axes[1], three, "cosine"), (axes[2], one, "cosine")):
-            by_bias(ax, **_lines(decayed, name), longer=_points(longer, name) if decayed is three else None)
-        by_direction(axes[3], _weights([strength, deep]))
-        titles = ("mean direction, three hidden layers", "cosine, three hidden layers", "cosine, one hidden layer")
-        for ax, letter, title in zip(axes, "abcd", (*titles, "effective weight of the features, by direction")):
+        figure = sheet(figsize=(TWO_COLUMNS, 6.9), layout="constrained")
+        axes = np.ravel(figure.subplots(3, 2))
+        for ax, letter, (decayed, name, title) in zip(axes, "abcd", panels):
             ax.set_title(f"{letter}   {title}", loc="left")
-        figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper center", ncols=3)
+            by_bias(ax, **_lines(decayed, name), longer=_points(longer, name) if decayed is three else None)
+        by_direction(axes[4], _weights([strength, deep]))
+        axes[4].set_title("e   effective weight of the features, by direction", loc="left")
+        axes[5].axis("off")
+        axes[5].legend(handles=axes[0].get_legend_handles_labels()[0], loc="center", labelspacing=1)
     return figure
 
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from ufm.errors import UfmError
 
+_NO_MEAN = 1e-2  # of the strongest direction, below which the mean of the features counts as none
+_FLAT = 1e-10  # of the largest eigenvalue, below which W has no direction
+
 
 @dataclass(frozen=True, eq=False)
 class DirectionBalance:
@@ -17,6 +20,7 @@ class DirectionBalance:
 
     lam_H is nan where the singular value is round-off. mean_share: squared cosine between the direction's sample side
     and the mean direction 1/sqrt(N): 1 for the direction of the mean, 0 for one that only the centred features have.
+    Directions whose singular values are close mix, and their weights with them; `two_weights` keeps the mean apart.
     """
 
     lam_H: np.ndarray
@@ -30,18 +34,32 @@ class DirectionBalance:
         return float(np.max(kept) / np.min(kept)) if kept.size else float("nan")
 
 
-def two_weights(lam_H: np.ndarray, mean_share: np.ndarray, singular_values: np.ndarray) -> tuple[float, float]:
-    """(lam_H of the direction nearest the mean, lam_H of all others together) from a `DirectionBalance`'s arrays.
+def two_weights(
+    classifier_gram: np.ndarray, mean: np.ndarray, centred: np.ndarray, N: int, lam_W: float
+) -> tuple[float, float]:
+    """(lam_0 on the mean of the features, lam_1 on centred ones), from lam_W W'W = lam_0 N hbar hbar' + lam_1 Hc Hc'.
 
-    Together means lam_W sum ||W'v||^2 / sum ||u'H||^2 = sum s sqrt(lam) / sum s/sqrt(lam) over those directions.
+    That balance holds at every critical point of the loss with the penalty lam_0 N/2 ||hbar||^2 + lam_1/2 ||Hc||^2,
+    for any codes and sizes. Taken in the row space of W: its trace, and its entry along hbar, are two equations.
+    classifier_gram: WW' (m x m); mean: W hbar (m); centred: W Hc, m x N, or any matrix with its outer product.
+    The mean is taken apart first because singular vectors of W H mix it with what is centred as soon as their singular
+    values are close. One below 1e-2 of the strongest direction is none: theory has it zero there, training not quite;
+    lam_0 is nan then, as where it comes out negative, and both are where the row space holds only the mean's direction.
     """
-    known = np.isfinite(lam_H)
-    lam, s = lam_H[known], singular_values[: lam_H.size][known]
-    if lam.size < 2:
+    g, U = np.linalg.eigh(classifier_gram)
+    kept = g > _FLAT * np.max(g, initial=0.0)
+    g, to_rows = g[kept], U[:, kept].T / np.sqrt(g[kept])[:, None]
+    y, Y = np.sqrt(N) * (to_rows @ mean), to_rows @ centred
+    total, size, spread = lam_W * float(np.sum(g)), float(y @ y), float(np.sum(Y**2))
+    strongest = max(float(np.linalg.norm(mean)) * np.sqrt(N), float(np.linalg.norm(centred, 2)))
+    if np.sqrt(N) * float(np.linalg.norm(mean)) <= _NO_MEAN * strongest:
+        return float("nan"), total / spread if spread > 0 else float("nan")
+    along, cross = lam_W * float(g @ y**2) / size, float(np.sum((y @ Y) ** 2)) / size
+    if spread - cross <= _FLAT * spread or g.size < 2:
         return float("nan"), float("nan")
-    mean = int(np.argmax(mean_share[known]))
-    root, rest = np.sqrt(np.delete(lam, mean)), np.delete(s, mean)
-    return float(lam[mean]), float((rest @ root) / (rest @ (1 / root)))
+    rest = (total - along) / (spread - cross)
+    alone = (along - rest * cross) / size
+    return alone if alone > 0 else float("nan"), rest
 
 
 def effective_lam_H(W: np.ndarray, H: np.ndarray, lam_W: float) -> float:

@@ -3,7 +3,7 @@
     out = gain (z - mean z) / sqrt(var z + eps) + offset
 
 over the samples at hand: a batch while training, all samples when a trained network is read, so that no running mean
-lags behind. Gains and offsets are trained and carry no decay.
+lags behind. Gains and offsets are trained; they decay as the offsets of other layers do (`Recipe.offset_decay`).
 """
 
 from dataclasses import dataclass

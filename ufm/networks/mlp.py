@@ -41,6 +41,12 @@ class Parameters:
         """The product of the heads (m x d)."""
         return reduce(torch.matmul, self.heads)
 
+    @property
+    def shifts(self) -> tuple[Tensor, ...]:
+        """Offsets and gains that are trained: what `offset_decay` acts on."""
+        trained = len(self.offsets) - self.fixed
+        return self.offsets[:trained] + tuple(gain for gain in self.gains[:trained] if gain is not None)
+
     @staticmethod
     def zeros(
         pixels: int, recipe: Recipe, m: int, dtype: torch.dtype = torch.float32, *, heads: int = 1

@@ -16,8 +16,8 @@ class Recipe:
     hidden: widths of the ReLU layers; d: width of the feature layer; features: "linear", or "relu" for features that
     are never negative; batch_norm (`ufm.networks.batch_norm`): "none", "hidden" (every ReLU layer, before the ReLU),
     "features", or "features_fixed" with the gain 1 and the offset 0, not trained; weight_decay, offset_decay: weights
-    of half the squared norms of the backbone's layers and of their offsets; feature_scale: what the He initialisation
-    of the feature layer is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)).
+    of half the squared norms of the backbone's layers, and of their offsets and trained gains; feature_scale: what the
+    He initialisation of the feature layer is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)).
     Adam with `lr`, `betas`, `eps` on batches of `batch` samples for `steps` steps; the learning rate rises linearly
     over the first `warm_up` fraction of the steps and falls as a cosine to `final_lr` times its peak. checkpoints: how
     often the history looks at all samples.

@@ -133,7 +133,7 @@ def penalised_slope(
     backward(parameters, slopes, seen, kept, G)
     for decay, slope_of, held in (
         (recipe.weight_decay, slopes.layers, parameters.layers),
-        (recipe.offset_decay, slopes.offsets, parameters.offsets),
+        (recipe.offset_decay, slopes.shifts, parameters.shifts),
     ):
         if decay:
             for slope, A in zip(slope_of, held, strict=True):
