@@ -60,6 +60,35 @@ def test_input_of_the_classifier_is_the_penultimate_features() -> None:
     np.testing.assert_array_equal(out["nc1"], into["nc1"])
 
 
+def test_the_classifier_is_measured_with_the_features_that_enter_it() -> None:
+    model, loader, X, labels = setting()
+    record = ufm.watch(model, "head", "input").look(loader).select(layer="head")
+    model.eval()
+    with torch.no_grad():
+        H = model.fc(model.norm(model.conv(X).relu().flatten(1)))
+    whole = measure(H.T, labels, model.head.weight, model.head.bias)
+    for key in ("nc3", "nc3_balance", "nc2_etf_classifier", "singular_values", "duality_cosine_mean", "bias", "nc1"):
+        np.testing.assert_allclose(record[key], whole[key], rtol=1e-9, err_msg=key)
+    assert "nc3" not in ufm.watch(model, "fc", "input").look(loader), "eight outputs are not three classes"
+    assert "nc3" not in ufm.watch(model, ["fc", "head"], "input").look(loader), "layers share what they can"
+
+
+def test_positions_are_flattened_or_averaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, loader, X, labels = setting()
+    model.eval()
+    with torch.no_grad():
+        conv = model.conv(X)
+    record = ufm.watch(model, ["conv", "fc"], positions="mean").look(loader)
+    np.testing.assert_allclose(
+        record.select(layer="conv")["nc1"], measure(conv.double().mean((2, 3)).T, labels)["nc1"], rtol=1e-9
+    )
+    np.testing.assert_allclose(record.select(layer="fc")["nc1"], ufm.watch(model, "fc").look(loader)["nc1"][0])
+    monkeypatch.setattr("ufm.networks.watch._WIDEST", 47)
+    with pytest.raises(UfmError, match=r"48 numbers a sample.*positions='mean'"):
+        ufm.watch(model, "conv").look(loader)
+    assert ufm.watch(model, "conv", positions="mean").look(loader)["nc1"].size == 1
+
+
 def test_epochs_and_layers_are_dimensions_and_training_moves_them(tmp_path) -> None:
     model, loader, X, labels = setting()
     watched = ufm.watch(model, ["conv", "fc"])
@@ -105,6 +134,8 @@ def test_what_cannot_be_watched_says_why() -> None:
             ufm.watch(model, layers)
     with pytest.raises(UfmError, match="choose 'output' or 'input'"):
         ufm.watch(model, "fc", "middle")
+    with pytest.raises(UfmError, match="choose 'flatten' or 'mean'"):
+        ufm.watch(model, "conv", positions="max")
     with pytest.raises(UfmError, match="did not run"):
         ufm.watch(model, "idle").look(loader)
     with pytest.raises(UfmError, match="not one tensor"):

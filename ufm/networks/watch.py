@@ -14,18 +14,24 @@ from ufm.record import Record, stack
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+_WIDEST = 16384  # numbers a sample: a layer's scatter matrix then takes 2 GB
+
 
 @dataclass(frozen=True, eq=False)
 class Watch:
     """Looks at `layers` of a module, one `look` an epoch; `record` has the dimensions (epoch, layer).
 
     model: any torch module; layers: names as in `model.named_modules()`; what="output" or "input" of each. Layers with
-    more than one dimension a sample are flattened. Nothing stays attached between looks.
+    more than one dimension a sample are flattened (positions="flatten"), or averaged over all but the first of them,
+    the channels ("mean"). Where the only layer is a linear one, watched by its input, with one output a class, its
+    weight and bias are measured too: NC3, the classifier's geometry, the singular values of W H. NC4 needs a second
+    pass over the samples (`ufm.measure`). Nothing stays attached between looks.
     """
 
     model: "nn.Module"
     layers: tuple[str, ...]
     what: str
+    positions: str = "flatten"
     seen: list[tuple[Any, Record]] = field(default_factory=list)
 
     def look(self, loader: Iterable[Any], epoch: Any = None) -> Record:
@@ -36,10 +42,21 @@ class Watch:
         """
         if any(epoch == known for known, _ in self.seen):
             raise UfmError(f"epoch {epoch} was looked at before; give every look its own.")
-        moments = _moments(self.model, self.layers, self.what, loader)
-        record = stack([_scalars(found.record()) for found in moments], layer=list(self.layers))
+        moments = _moments(self, loader)
+        classifier = self._classifier(moments[0])
+        record = stack([_scalars(found.record(*classifier)) for found in moments], layer=list(self.layers))
         self.seen.append((len(self.seen) if epoch is None else epoch, record))
         return record
+
+    def _classifier(self, moments: Moments) -> tuple[Any, ...]:
+        """(W, b) where the input of the classifier is what is watched, one output for each class seen; else nothing."""
+        from torch import nn
+
+        layer = dict(self.model.named_modules())[self.layers[0]]
+        if self.what != "input" or len(self.layers) > 1 or not isinstance(layer, nn.Linear):
+            return ()
+        alike = layer.out_features == moments.kinds.size and layer.in_features == moments.d
+        return (layer.weight, layer.bias) if alike else ()
 
     def record(self) -> Record:
         """Every look so far, with the dimensions (epoch, layer)."""
@@ -48,11 +65,15 @@ class Watch:
         return stack([record for _, record in self.seen], epoch=[epoch for epoch, _ in self.seen])
 
 
-def watch(model: "nn.Module", layers: str | Sequence[str], what: str = "output") -> Watch:
+def watch(
+    model: "nn.Module", layers: str | Sequence[str], what: str = "output", *, positions: str = "flatten"
+) -> Watch:
     """Watch layers of a torch module: `w = ufm.watch(model, ["fc1", "fc2"])`, then `w.look(loader)` once an epoch.
 
     layers: names as in `model.named_modules()`, one or several. what: "output", or "input" for the features that enter
-    a layer (the penultimate features are the input of the classifier). Raises UfmError for a name the model lacks.
+    a layer: `ufm.watch(model, "head", "input")` measures the penultimate features, and the classifier on top of them.
+    positions: "flatten", or "mean" over the positions of every channel of an image or a sequence. Raises UfmError for a
+    name the model lacks.
     """
     try:
         import torch  # noqa: F401
@@ -66,13 +87,16 @@ def watch(model: "nn.Module", layers: str | Sequence[str], what: str = "output")
         raise UfmError(f"layers = {list(names)}: give names of the model's modules, none twice; it has {has}.")
     if what not in ("output", "input"):
         raise UfmError(f"what = {what!r}: choose 'output' or 'input' of the layers.")
-    return Watch(model, names, what)
+    if positions not in ("flatten", "mean"):
+        raise UfmError(f"positions = {positions!r}: choose 'flatten' or 'mean'.")
+    return Watch(model, names, what, positions)
 
 
-def _moments(model: "nn.Module", layers: tuple[str, ...], what: str, loader: Iterable[Any]) -> list[Moments]:
+def _moments(watched: Watch, loader: Iterable[Any]) -> list[Moments]:
     """Class moments of each layer over all batches."""
     import torch
 
+    model, layers, what = watched.model, watched.layers, watched.what
     modules = dict(model.named_modules())
     caught: dict[str, Tensor] = {}
     found: dict[str, Moments] = {}
@@ -86,7 +110,7 @@ def _moments(model: "nn.Module", layers: tuple[str, ...], what: str, loader: Ite
                 for name in layers:
                     if name not in caught:
                         raise UfmError(f"layer {name!r} did not run in this model's forward pass.")
-                    H = _columns(caught[name], len(labels), name)
+                    H = _columns(caught[name], len(labels), name, watched.positions)
                     found[name] = found.get(name, Moments.empty(H.shape[0])).add(H, labels)
     finally:
         for handle in handles:
@@ -128,13 +152,19 @@ def _pairs(loader: Iterable[Any]) -> "Iterator[tuple[Tensor, np.ndarray]]":
         yield inputs, np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
 
 
-def _columns(value: "Tensor", samples: int, name: str) -> np.ndarray:
+def _columns(value: "Tensor", samples: int, name: str, positions: str) -> np.ndarray:
     """A layer's activations, one column a sample (d x B), in double precision."""
     if value.ndim < 2 or value.shape[0] != samples:
         raise UfmError(
             f"layer {name!r} gives {tuple(value.shape)} for {samples} samples; the first axis must be theirs."
         )
-    return value.reshape(samples, -1).double().cpu().numpy().T
+    wide = value.double()
+    flat = wide.flatten(2).mean(2) if positions == "mean" and value.ndim > 2 else wide.reshape(samples, -1)
+    d = flat.shape[1]
+    if d > _WIDEST:
+        fix = "watch it with positions='mean', or another layer" if positions == "flatten" else "watch another layer"
+        raise UfmError(f"layer {name!r} gives {d} numbers a sample, whose moments take {8e-9 * d * d:.0f} GB; {fix}.")
+    return flat.cpu().numpy().T
 
 
 def _scalars(record: Record) -> Record:
