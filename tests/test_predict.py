@@ -121,6 +121,11 @@ def test_a_regression_from_the_shell(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["predict", str(file), "--rows", "--name", "labels=y", *weights])
     assert result.exit_code == 0, result.output
     assert "nrc3" in result.output
+    picture = tmp_path / "mine.png"
+    flags = ["--rows", "--name", "labels=y", *weights, "--plot", str(picture)]
+    drawn = CliRunner().invoke(app, ["predict", str(file), *flags])
+    assert drawn.exit_code == 0, drawn.output
+    assert picture.stat().st_size > 1000
     turned = CliRunner().invoke(app, ["predict", str(file), "--name", "labels=y", *weights])
     assert turned.exit_code != 0
     measured = CliRunner().invoke(app, ["measure", str(file), "--rows", "--name", "labels=y", "--json"])

@@ -20,8 +20,11 @@ def overlay(theory: Record, network: Record) -> "Figure":
     """Four panels of the two records that `ufm.predict(...)` compares: `overlay(*found.records)`.
 
     a: singular values of W H. b: norms of class means and, if there, of the classifier. c, d: cosines between class
-    means, of the optimum and of the network, in colours of one scale.
+    means, of the optimum and of the network, in colours of one scale. Of a regression: the singular values, the norms
+    of W's rows, and the bias if there.
     """
+    if "cosines" not in network:
+        return _regression(theory, network)
     with style():
         figure = sheet(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
         axes = np.ravel(figure.subplots(1, 4, width_ratios=[1.15, 1.15, 1, 1]))
@@ -42,6 +45,22 @@ def overlay(theory: Record, network: Record) -> "Figure":
     return figure
 
 
+def _regression(theory: Record, network: Record) -> "Figure":
+    """The panels of a regression; that of the bias where there is one."""
+    titles = {"singular_values": "a   singular values of $W H$", "classifier_norm": "b   norms of the rows of $W$"}
+    if np.any(theory["bias"]) or np.any(network["bias"]):
+        titles["bias"] = "c   bias"
+    with style():
+        figure = sheet(figsize=(TWO_COLUMNS, 2.5), layout="constrained")
+        axes = np.ravel(figure.subplots(1, len(titles)))
+        for ax, (observable, title) in zip(axes, titles.items(), strict=True):
+            steps(ax, theory, network, observable)
+            ax.set_title(title, loc="left")
+            ax.set_xlabel("direction" if observable == "singular_values" else "target")
+        figure.legend(handles=axes[0].get_legend_handles_labels()[0], loc="outside upper center", ncols=2)
+    return figure
+
+
 def steps(ax: "Axes", theory: Record, network: Record, observable: str) -> "Axes":
     """An observable with one entry a direction or class: dashes of the optimum, squares of the network on them."""
     expected, found = (np.ravel(record[observable].values) for record in (theory, network))
@@ -55,7 +74,8 @@ def steps(ax: "Axes", theory: Record, network: Record, observable: str) -> "Axes
             [place - width / 2, place + width / 2], [value, value], **{**_OPTIMUM, "linewidth": 1.8, "label": label}
         )
     ax.plot(places, found, **_NETWORK, label="this network")
-    ax.set_ylim(0, 1.08 * max(expected.max(), found.max(), 1e-12))
+    low, high = (1.08 * end for end in (min(expected.min(), found.min(), 0.0), max(expected.max(), found.max(), 1e-12)))
+    ax.set_ylim(low, high)
     ax.set_xlim(0.4, found.size + 0.6)
     if found.size <= 12:
         ax.set_xticks(places)
