@@ -1,9 +1,12 @@
 """The site: Sphinx with MyST; every number, formula and picture comes from the package, the proofs and the records."""
 
+import shutil
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 import ufm
+from ufm.share import locate
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
@@ -30,10 +33,22 @@ html_math_renderer = "mathml"
 myst_enable_extensions = ["amsmath", "attrs_block", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
+
+def runs_of_this_code(folder: Path) -> Path:
+    """Where runs of the tutorials are kept: those of other code are thrown away, so that no page shows what it said."""
+    root = Path(ufm.__file__).parent
+    code = [path.read_bytes() for path in sorted((*root.rglob("*.py"), *locate("derivations").rglob("*.py")))]
+    kept = folder / sha256(b"".join(code)).hexdigest()[:12]
+    if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+    kept.mkdir(parents=True, exist_ok=True)
+    return kept
+
+
 # Tutorials are run when the site is built; one that fails, fails the build.
 nb_execution_mode = "cache"
 nb_execution_in_temp = True
-nb_execution_cache_path = str(Path(__file__).parents[1] / "build" / "tutorials")
+nb_execution_cache_path = str(runs_of_this_code(Path(__file__).parents[1] / "build" / "tutorials"))
 nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True

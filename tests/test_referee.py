@@ -491,3 +491,15 @@ def test_unequal_sizes_are_spelled_out():
     assert found.confirmed
     assert not replace(found, independent=0.2).confirmed
     assert not replace(found, independent=None).confirmed
+
+
+def test_a_statement_without_assumptions_is_taken_at_the_word_of_its_domain():
+    """A conjecture with a domain alone is asked nothing beyond it; assumptions invite thresholds and ties."""
+    below = Domain({**TRANSITION.domain.ranges, "lam_b_ratio": LogReals(0.1, 1.0, small=(1.0,))})
+    etf = (Equals("cosine", -1 / (K - 1)),)
+    alone = replace(TRANSITION, claims=etf, domain=below, flow_domain=Domain(), assumes=(), no_proof="planted", file="")
+    assert not list(degenerate(alone, 0))
+    assert list(degenerate(replace(alone, assumes=TRANSITION.assumes), 0))
+    report = check(alone, samples=4)
+    assert report.verdict is VERIFIED
+    assert "degenerate" not in {each.witness for each in report.evidence}

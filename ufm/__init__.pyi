@@ -1,5 +1,10 @@
 from . import constraints as constraints
 from . import encodings as encodings
+from . import figure as figure
+from . import losses as losses
+from . import metrics as metrics
+from . import plot as plot
+from . import symbols as symbols
 from .campaign import Campaign as Campaign
 from .campaign import load_campaign as load_campaign
 from .catalogue import Theorem as Theorem

@@ -143,7 +143,8 @@ def _tokens(text: str) -> deque[_Token]:
         if match is None:
             character = text[at]
             known = f"{character!r} ({unicodedata.name(character, 'no name')})"
-            raise ClaimSyntaxError(text, at + 1, f"{known} is not part of a claim.")
+            hint = " A claim speaks of every entry of its observable." if character in "[]" else ""
+            raise ClaimSyntaxError(text, at + 1, f"{known} is not part of a claim.{hint}")
         if match.lastgroup != "space":
             found.append(_Token(str(match.lastgroup), match.group(), at + 1))
         at = match.end()

@@ -4,9 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
+from ufm.cli import completion
 from ufm.cli.terminal import JsonFlag, console, print_json, table
 
-Name = Annotated[str, typer.Argument(help="An id (file:name), a file of the catalogue, or a .py file of your own.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="An id (file:name), a file of the catalogue, or a .py file of your own.",
+        autocompletion=completion.statements,
+    ),
+]
 
 
 def list_theorems(as_json: JsonFlag = False) -> None:
@@ -58,7 +65,13 @@ def show(name: Name, as_json: JsonFlag = False) -> None:
 
 
 def derive(
-    name: Annotated[str, typer.Argument(help="An id (file:name) or a file of the catalogue; or state a problem.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An id (file:name) or a file of the catalogue; or state a problem.",
+            autocompletion=completion.statements,
+        ),
+    ] = "",
     classes: Annotated[str, typer.Option("--classes", help="Number of classes: a letter or a number.")] = "",
     counts: Annotated[str, typer.Option("--counts", help="Samples per class: n, 5, n_k (unequal) or 20,10,n_3.")] = "n",
     encoding: Annotated[str, typer.Option("--encoding", help="one_hot, simplex or one_vs_rest.")] = "one_hot",
@@ -189,7 +202,10 @@ def _letter(flag: str, text: str) -> Any:
 
 
 def cite(
-    name: Annotated[str, typer.Argument(help="An id or a file of the catalogue; all if left out.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(help="An id or a file of the catalogue; all if left out.", autocompletion=completion.statements),
+    ] = "",
     json: JsonFlag = False,
 ) -> None:
     """The bibliography of the catalogue, as BibTeX.

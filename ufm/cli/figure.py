@@ -5,11 +5,15 @@ from typing import Annotated
 
 import typer
 
+from ufm.cli import completion
 from ufm.cli.terminal import JsonFlag, console, print_json
 
 
 def figure(
-    name: Annotated[str, typer.Argument(help="Name of the figure; left out, the figures are listed.")] = "",
+    name: Annotated[
+        str,
+        typer.Argument(help="Name of the figure; left out, the figures are listed.", autocompletion=completion.figures),
+    ] = "",
     every: Annotated[bool, typer.Option("--all", help="Draw all of them.")] = False,
     out: Annotated[Path, typer.Option(help="Folder to write SVG and PNG into.")] = Path("results"),
     json: JsonFlag = False,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ufm.cli import completion
 from ufm.cli import problem_flags as flags
 from ufm.cli.destination import plot_option, save_option
 from ufm.cli.terminal import JsonFlag, console, print_json, table
@@ -32,7 +33,10 @@ def simulate(
     t1: Annotated[float | None, typer.Option(help="End of the run; left out, it runs to the steady state.")] = None,
     rtol: Annotated[float, typer.Option(help="Relative tolerance of a step.")] = 1e-8,
     gtol: Annotated[float, typer.Option(help="Relative distance to the limit at which the flow is at rest.")] = 1e-9,
-    integrator: Annotated[str, typer.Option(help="auto, an integrator, or a descent (see above).")] = "auto",
+    integrator: Annotated[
+        str,
+        typer.Option(help="auto, an integrator, or a descent (see above).", autocompletion=completion.integrators),
+    ] = "auto",
     lr: Annotated[float | None, typer.Option(help="Step length of a descent.")] = None,
     momentum: Annotated[float | None, typer.Option(help="Momentum of a descent.")] = None,
     path: Annotated[str, typer.Option(help="gradient, or central: W slaved to H (tirer2023).")] = "gradient",

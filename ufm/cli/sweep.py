@@ -5,11 +5,17 @@ from typing import Annotated
 
 import typer
 
+from ufm.cli import completion
 from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars
 
 
 def sweep(
-    campaign: Annotated[str, typer.Argument(help="The path of a TOML file, or a campaign that comes along.")],
+    campaign: Annotated[
+        str,
+        typer.Argument(
+            help="The path of a TOML file, or a campaign that comes along.", autocompletion=completion.campaigns
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Folder to write the record into.")] = Path("results"),
     workers: Annotated[int | None, typer.Option(help="Processes on this machine; one a core if left out.")] = None,
     scheduler: Annotated[str | None, typer.Option(help="A Dask cluster instead, tcp://host:port.")] = None,

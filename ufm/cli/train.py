@@ -7,9 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from ufm.cli import completion
 from ufm.cli.terminal import JsonFlag, console, print_json, progress_bars
 
-Name = Annotated[str, typer.Argument(help="A campaign that comes along, or the path of a TOML file.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A campaign that comes along, or the path of a TOML file.", autocompletion=completion.campaigns
+    ),
+]
 Out = Annotated[Path, typer.Option(help="Folder to write the record into.")]
 
 

@@ -39,7 +39,7 @@ def by_bias(
     The networks at inf are open: all theories are calibrated on them. longer: networks of more steps. Left of `star`,
     where theory loses the mean direction, the ground is shaded.
     """
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, NullLocator
 
     swept, found = networks
     apart = swept[np.isfinite(swept)].max() * 6
@@ -58,11 +58,10 @@ def by_bias(
     ax.set_xscale("log")
     ax.axvspan(fine[0] / 1.2, star, color="0.93", linewidth=0, zorder=0)
     ax.set_xlim(fine[0] / 1.2, apart * 2.4)
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}" if fine[0] / 1.2 <= x <= fine[-2] else ""))
-    wide = fine[-2] / fine[0] > 30
-    ax.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    ticks = LogLocator(subs=(1.0,) if fine[-2] > 30 * fine[0] else (1.0, 2.0, 5.0)).tick_values(fine[0] / 1.2, fine[-2])
+    named = [float(x) for x in ticks if fine[0] / 1.2 <= x <= fine[-2]]
+    ax.set_xticks([*named, apart], [*(f"{x:g}" for x in named), "∞"])
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.text(apart, -0.045, "∞", fontsize=8, transform=ax.get_xaxis_transform(), ha="center", va="top")
     ax.set_xlabel(r"weight of the bias, $\lambda_b$")
     ax.set_ylabel(_AXES[name])
 

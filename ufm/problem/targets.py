@@ -3,6 +3,7 @@
 import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, overload
 
 import numpy as np
@@ -214,7 +215,9 @@ def _encoding_from_dict(spec: dict[str, Any]) -> Encoding:
         return Encoding("custom", _finite_matrix(spec["codes"], "codes", "m x K, one column a class"))
     name, known = spec.get("encoding", "one_hot"), encodings.available()
     if name not in known:
-        raise ProblemError("encoding", name, f"choose one of {', '.join(known)}.")
+        near = get_close_matches(str(name), known, 1)
+        hint = f"did you mean {near[0]}? Else " if near else ""
+        raise ProblemError("encoding", name, f"{hint}choose one of {', '.join(known)}.")
     beside = {k: v for k, v in spec.items() if k not in ("encoding", "counts", "parameters")}  # K = 4, by hand
     given = spec.get("parameters", beside)
     if not isinstance(given, dict) or ("parameters" in spec and beside):

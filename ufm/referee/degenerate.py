@@ -4,7 +4,8 @@ One mechanism serves every statement. From a few of its own problems, thresholds
 weights times a factor and lam_b alone: where the shrinkage tau meets a singular value of the targets, where lam_b meets
 the end of the mean direction, where a formula of the statement switches (Max, Min, Piecewise), where an assumption
 ends. Ties are made in the targets: equal sizes, classes of one sample, repeated codes, lost rank, repeated singular
-values; and in the width: d = m and d = m - 1. What leaves the assumptions is dropped.
+values; and in the width: d = m and d = m - 1. What leaves the assumptions is dropped. A statement
+without assumptions is taken at the word of its domain: of problems beyond it nothing is said, and none is made.
 """
 
 import math
@@ -61,6 +62,8 @@ def gather_degenerate(theorem: Theorem, oracle: Oracle, budget: int, seed: int, 
 
 def degenerate(theorem: Theorem, seed: int) -> Iterator[Named]:
     """(what is degenerate, problem), each problem once and inside the assumptions, the kinds taken in turn."""
+    if not theorem.assumes:
+        return
     bases = list(islice(bases_of(theorem, seed), _BASES))
     lines = [line for base in bases for line in (_ties(base), _thresholds(theorem, base))]
     lines += [

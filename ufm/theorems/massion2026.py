@@ -194,6 +194,7 @@ THEOREMS = (
         domain=_domain((0.0, math.inf), 1000),
         flow_domain=_FLOWS,
         problem=_any_encoding,
+        assumes=(SHALLOW,),
     ),
     Theorem(
         name="nc1",
@@ -205,6 +206,7 @@ THEOREMS = (
         domain=_domain((0.0, math.inf), 20),
         flow_domain=_FLOWS,
         problem=_as_samples,
+        assumes=(SHALLOW,),
     ),
     Theorem(
         name="nc3",
