@@ -40,6 +40,19 @@ def test_no_bias_and_a_free_one_stand_at_the_edges():
         assert numbers(edge)[1] == pytest.approx(record["cosine"].sel(lam_b=weight).item())
 
 
+def test_a_regression_is_drawn_without_classes_and_a_constant_without_its_round_off():
+    Y = np.array([[1.0, -1.0, 2.0, 0.0], [0.5, 1.0, -1.0, 0.0]])
+    over = {"lam_H": np.geomspace(1e-3, 1, 5)}
+    free = ufm.solve(
+        ufm.Problem(ufm.samples(Y - Y.mean(axis=1, keepdims=True)), lam_W=0.1, lam_H=0.1, lam_b=0), over=over
+    )
+    spectrum, rows, bias = plot.sweep_figure(free.record()).axes
+    assert [len(ax.get_lines()) for ax in (spectrum, rows, bias)] == [2, 2, 2]
+    assert bias.get_ylim() == (-1.0, 1.0)  # it is zero, to round-off
+    none = ufm.solve(ufm.Problem(ufm.samples(Y), lam_W=0.1, lam_H=0.1), over=over)
+    assert len(plot.sweep_figure(none.record()).axes) == 2
+
+
 @pytest.mark.parametrize(
     ("over", "observables", "said"),
     [

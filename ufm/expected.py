@@ -31,10 +31,10 @@ _ALIVE = 1e-6  # of the longest class mean, below which one is zero
 
 def swept(record: Record) -> str:
     """What a record of networks is swept along."""
-    for name in SWEPT:
-        if name in record.values.dims:
-            return name
-    fix = f"it has none of the dimensions {', '.join(SWEPT)}."
+    along = [name for name in SWEPT if name in record.values.dims]
+    if record.witness == "measured" and "seed" in record.values.dims and along:
+        return along[0]
+    fix = f"this one ({record.witness}) has none along {', '.join(SWEPT)}. Give the record to hold it against."
     raise UfmError(f"only a record of trained networks says by itself what it is held against; {fix}")
 
 

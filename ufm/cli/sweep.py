@@ -38,16 +38,19 @@ def sweep(
     from ufm.sweeping import load_plan
     from ufm.sweeping import sweep as run
 
-    plan = load_plan(path)
+    plan, reached = load_plan(path), [0]
     with progress_bars() as progress:
-        record = run(
-            plan,
-            out,
-            workers=workers,
-            scheduler=scheduler,
-            fresh=fresh,
-            progress=lambda done, total: progress("gradient flows", done, total),
-        )
+
+        def tell(done: int, total: int) -> None:
+            reached[0] = done
+            progress("gradient flows", done, total)
+
+        try:
+            record = run(plan, out, workers=workers, scheduler=scheduler, fresh=fresh, progress=tell)
+        except KeyboardInterrupt:
+            kept = f"{reached[0]} of {plan.count} flows are done and kept in {out}"
+            typer.echo(f"ufm: stopped; {kept}. The same command goes on with the rest.", err=True)
+            raise
     written = out / f"{plan.name}.nc"
     steady = float(record["steady"].values.mean())
     if json:

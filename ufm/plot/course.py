@@ -53,8 +53,10 @@ def against_time(ax: "Axes", record: Record, names: Sequence[str], *, log: bool 
         ax.plot(t, np.where(values > 0, values, np.nan) if log else values, color=color, label=_LABELS.get(name, name))
     if log and shown:
         ax.set_yscale("log")
-    if shown:
+    if len(shown) > 1:
         ax.legend()
+    elif shown:
+        ax.set_ylabel(_LABELS.get(shown[0], shown[0]))
     time_axis(ax, t)
     return ax
 
@@ -66,7 +68,7 @@ def mode_lines(ax: "Axes", record: Record, **look: Any) -> "Axes":
     for place, i in enumerate(chosen):
         ax.plot(t, modes[:, i], **{"color": shade(place, chosen.size), "linewidth": 1.1, **look})
     time_axis(ax, t)
-    ax.set_ylabel(r"$u_i' W H v_i$")
+    ax.set_ylabel(r"$u_i' W H v_i$ (dark: $\sigma_1$)")
     return ax
 
 

@@ -62,21 +62,24 @@ def _regression(theory: Record, network: Record) -> "Figure":
 
 
 def steps(ax: "Axes", theory: Record, network: Record, observable: str) -> "Axes":
-    """An observable with one entry a direction or class: dashes of the optimum, squares of the network on them."""
+    """An observable with one entry a direction or class: dashes of the optimum, squares of the network on them.
+
+    Entries are counted from 0, as in the table of the comparison.
+    """
     expected, found = (np.ravel(record[observable].values) for record in (theory, network))
     if expected.size != found.size:
         raise UfmError(f"{observable} has {expected.size} entries in theory and {found.size} in the network.")
-    places = np.arange(1, found.size + 1)
+    places = np.arange(found.size)
     width = 0.8 if found.size > 1 else 0.3
     for place, value in zip(places, expected, strict=True):
-        label = "certified optimum" if place == 1 else None
+        label = "certified optimum" if place == 0 else None
         ax.plot(
             [place - width / 2, place + width / 2], [value, value], **{**_OPTIMUM, "linewidth": 1.8, "label": label}
         )
     ax.plot(places, found, **_NETWORK, label="this network")
     low, high = (1.08 * end for end in (min(expected.min(), found.min(), 0.0), max(expected.max(), found.max(), 1e-12)))
     ax.set_ylim(low, high)
-    ax.set_xlim(0.4, found.size + 0.6)
+    ax.set_xlim(-0.6, found.size - 0.4)
     if found.size <= 12:
         ax.set_xticks(places)
     return ax
@@ -91,7 +94,7 @@ def angles(axes: Any, theory: Record, network: Record) -> Any:
     image = None
     for ax, matrix in zip(axes, pair, strict=True):
         image = ax.imshow(matrix, vmin=-reach, vmax=reach, cmap="RdBu_r")
-        ax.set_xticks([0, K - 1], ["1", str(K)])
-        ax.set_yticks([0, K - 1], ["1", str(K)])
+        ax.set_xticks([0, K - 1])
+        ax.set_yticks([0, K - 1])
         ax.set_xlabel("class")
     return image

@@ -17,25 +17,32 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SHOWN = ("singular_values", "class_mean_norm", "cosine")
+_SHOWN_OF_SAMPLES = ("singular_values", "classifier_norm", "bias")  # a regression has no classes
 _WORDS = {
     "singular_values": "singular values of $W H$",
     "singular_values_centred": "centred singular values of $W H$",
     "singular_value_mean": "singular value of the mean direction",
     "class_mean_norm": "norms of the class means",
-    "classifier_norm": "norms of the classifiers",
+    "classifier_norm": "norms of the rows of $W$",
+    "bias": "bias",
     "cosine": "mean cosine of class means",
     "value": "value at the optimum",
     "lam_W": r"weight of the layers, $\lambda_W$",
     "lam_H": r"weight of the features, $\lambda_H$",
     "lam_b": r"weight of the bias, $\lambda_b$",
 }
+_CONSTANT = 1e-9  # spread below which values are one
 _MOST = 12  # lines of a panel; of more, every so-manieth
 
 
 def sweep_figure(record: Record, observables: Sequence[str] = ()) -> "Figure":
-    """One panel an observable (by default singular values, class means and their cosine), along the swept weight."""
+    """One panel an observable, along the swept weight.
+
+    By default singular values, class means and their cosine; of a regression singular values, the rows of W and, where
+    it is there, the bias.
+    """
     along = swept_weight(record)
-    names = list(observables) or [name for name in _SHOWN if name in record]
+    names = list(observables) or [name for name in _shown(record, along) if name in record]
     with style():
         figure = sheet(figsize=(TWO_COLUMNS * min(1.0, 0.45 * len(names)), 2.7), layout="constrained")
         axes = np.ravel(figure.subplots(1, len(names), squeeze=False))
@@ -43,7 +50,17 @@ def sweep_figure(record: Record, observables: Sequence[str] = ()) -> "Figure":
             along_weight(ax, record, name, along)
             title = _WORDS.get(name, name.replace("_", " "))
             ax.set_title(f"{letter}   {title}" if len(names) > 1 else title, loc="left")
+        named = [found for found in (ax.get_legend_handles_labels() for ax in axes) if found[0]]
+        if named:  # beside the panels: a sweep leaves no corner free
+            figure.legend(*named[0], title="samples", title_fontsize=7, loc="outside right center")
     return figure
+
+
+def _shown(record: Record, along: str) -> tuple[str, ...]:
+    problem = record.problem
+    if problem is None or isinstance(problem.targets, ClassTargets):
+        return _SHOWN
+    return _SHOWN_OF_SAMPLES if problem.has_bias or along == "lam_b" else _SHOWN_OF_SAMPLES[:-1]
 
 
 def swept_weight(record: Record) -> str:
@@ -56,9 +73,9 @@ def swept_weight(record: Record) -> str:
 
 
 def along_weight(ax: "Axes", record: Record, observable: str, along: str) -> "Axes":
-    """An observable against the weight: one line, or one an entry, dark to light; classes are named by their size.
+    """An observable against the weight: one line, or one an entry, dark to light; classes are labelled by their size.
 
-    Infinity (no bias) is drawn at the right edge, and 0 (a free bias) at the left one, as arrows.
+    Infinity (no bias) is drawn at the right edge, and 0 (a free bias) at the left one, as arrows; the label says so.
     """
     values = record[observable]
     others = [dim for dim in values.dims if dim != along]
@@ -75,10 +92,21 @@ def along_weight(ax: "Axes", record: Record, observable: str, along: str) -> "Ax
         _ends(ax, weights, columns[:, entry], colour)
     ax.set_xscale("log")
     ax.set_xlim(weights[inner].min(), weights[inner].max())
-    ax.set_xlabel(_WORDS[along])
-    if any(names):
-        ax.legend(title="samples" if "class" in others else None, title_fontsize=7)
+    ends = [arrow for arrow, there in (("◂ 0", weights == 0), ("▸ ∞", np.isinf(weights))) if there.any()]
+    ax.set_xlabel(_WORDS[along] + (f"  ({', '.join(ends)})" if ends else ""))
+    _room(ax, columns[:, entries])
     return ax
+
+
+def _room(ax: "Axes", values: np.ndarray) -> None:
+    """Around a constant, a range of its own size: else the axis would magnify its round-off."""
+    known = values[np.isfinite(values)]
+    if known.size == 0:
+        return
+    size, span = float(np.abs(known).max()), float(np.ptp(known))
+    if span <= _CONSTANT * max(size, 1.0):
+        middle, half = (0.0, 1.0) if size <= _CONSTANT else (float(known.mean()), size / 2)
+        ax.set_ylim(middle - half, middle + half)
 
 
 def _ends(ax: "Axes", weights: np.ndarray, values: np.ndarray, colour: Any) -> None:
