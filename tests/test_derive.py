@@ -15,7 +15,7 @@ from ufm.derivation import Proof, memory
 from ufm.derivation.engine import shallow
 from ufm.derivation.engine.shallow import shrinkage
 from ufm.share import locate
-from ufm.symbols import K, N, Y, delta_kl, lam_b, lam_H, lam_W, n, n_k
+from ufm.symbols import K, N, SoftThreshold, Y, delta_kl, lam_b, lam_H, lam_W, n, n_k
 from ufm.tolerance import tolerance
 
 ENCODINGS = ("one_hot", "simplex", "one_vs_rest")
@@ -127,13 +127,39 @@ def test_regression_targets_in_numbers_need_their_singular_values_alone():
         assert_same_value(found["value"], ufm.solve(problem).value)
 
 
+@pytest.mark.parametrize("bias", [0.0, math.inf])
+@pytest.mark.parametrize("encoding", ["one_hot", "binary", "simplex"])
+@pytest.mark.parametrize("layers", [(0.03,), (0.03, 0.02)])
+def test_classes_without_symmetry_need_the_singular_values_of_their_targets(encoding, bias, layers):
+    counts = np.array([5, 1, 2, 3])
+    problem = ufm.Problem(
+        ufm.classes(getattr(ufm.encodings, encoding)(4), counts), lam_W=layers, lam_H=0.01, lam_b=bias
+    )
+    free, optimum, derived = bias == 0, ufm.solve(problem), ufm.derive(problem)
+    assert derived.ok
+    if encoding == "one_hot" and not free:
+        assert_same_value(float(derived.formulae["value"]), optimum.value)  # the sizes are all that it needs
+        return
+    A = (problem.targets.columns - free * problem.targets.mean[:, None]) * np.sqrt(counts)
+    _, s, Vt = np.linalg.svd(A, full_matrices=False)
+    assert_same_value(derived.at({"sigma^c_i" if free else "sigma_i": s})["value"], optimum.value)
+    assert "logits" not in derived.formulae  # the carried ones speak of samples
+    if len(layers) == 1:
+        inverse = next(letter for letter in derived.formulae["gram"].atoms(sp.MatrixSymbol) if letter.name == "D^{-1}")
+        (part,) = derived.formulae["gram"].atoms(SoftThreshold)
+        numbers = {inverse: np.diag(counts**-0.5), part: (Vt.T * np.maximum(s - float(part.args[1]), 0)) @ Vt}
+        gram = float(derived.formulae["gram"].as_coeff_mmul()[0]) * numbers[inverse] @ numbers[part] @ numbers[inverse]
+        np.testing.assert_allclose(gram, optimum.gram, atol=1e-9)
+
+
 REFUSED = {
     "constraint": equal_classes("one_hot", math.inf, 3, 2, (0.1, 0.1)).replace(
         constraint=ufm.constraints.NonNegative()
     ),
     "unequal": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n_k), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
     "regression": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
-    "codes": ufm.Problem(ufm.classes(ufm.encodings.binary(6), 2), lam_W=0.1, lam_H=0.1),
+    "binary codes, whose": ufm.Problem(ufm.classes(ufm.encodings.binary(6), 2), lam_W=0.1, lam_H=0.1, lam_b=1.0),
+    "width = 1: below 2": ufm.Problem(ufm.classes(ufm.encodings.binary(4), 2), width=1, lam_W=0.1, lam_H=0.1),
     "width = 2: below 3": equal_classes("one_hot", 0, 4, 2, (0.1, 0.1)).replace(width=2),
     "width = 3: below 4": equal_classes("one_hot", math.inf, 4, 2, (0.1, 0.1)).replace(width=3),
     r"width = 2: below Min\(N, m\)": ufm.Problem(ufm.samples(Y), width=2, lam_W=lam_W, lam_H=lam_H),

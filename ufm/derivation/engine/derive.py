@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from types import MappingProxyType
@@ -13,6 +13,7 @@ import sympy as sp
 
 from ufm import encodings
 from ufm.derivation.derivation import Derivation, Step
+from ufm.derivation.engine.any_classes import any_classes
 from ufm.derivation.engine.codes import Codes, balanced_classes
 from ufm.derivation.engine.deep import Pi
 from ufm.derivation.engine.deep_classes import deep_classes
@@ -38,9 +39,10 @@ def derive(problem: Problem) -> Derivation:
     label smoothing); numbers are put in at the end. Regression targets are a MatrixSymbol. The result holds `formulae`
     (Piecewise over the regimes, by observable), `.at({letter: number})`, `steps`, `.latex()`, `.markdown()` and
     `.text()`.
-    Squared loss of any depth: equal classes of exchangeable codes, one-hot classes of any sizes without a bias, any
-    targets without a bias or with a free one. From p = 3 on a share is a root, `LargestRoot`: in radicals by
-    `sympy.expand_func` for p = 3 and 4. Cross-entropy: equal classes, one-hot labels, smoothed or not, one layer.
+    Squared loss of any depth: equal classes of exchangeable codes, one-hot classes of any sizes without a bias, other
+    classes and any targets without a bias or with a free one, in the singular values of the targets. From p = 3 on a
+    share is a root, `LargestRoot`: in radicals by `sympy.expand_func` for p = 3 and 4. Cross-entropy: equal classes,
+    one-hot labels, smoothed or not, one layer.
     Raises OutOfReachError for a problem whose optimum has no derivation here: it says what is missing.
     """
     _in_reach(problem)
@@ -53,12 +55,11 @@ def derive(problem: Problem) -> Derivation:
     if isinstance(targets, SymbolicSamples | SampleTargets):
         _decoupled(problem, bias)
         return _put_in(_any_targets(bias), {N: targets.N, **_weights(problem)})
-    sizes = _sizes(targets)
-    if sizes == n_k or isinstance(sizes, tuple):
-        return _of_unequal(problem, sizes, bias, _unequal(), _weights(problem))
-    codes = _codes(targets.encoding)
+    codes = _codes(targets)
+    if codes is None:
+        return _without_symmetry(problem, bias, _weights(problem), _unequal)
     _wide(problem, codes.rank(bias).subs(K, targets.K))
-    values = {K: targets.K, n: sizes, **_weights(problem)}
+    values = {K: targets.K, n: _sizes(targets), **_weights(problem)}
     return _put_in(_up_to_rotation(_balanced(codes, bias), targets.encoding), values)
 
 
@@ -77,7 +78,7 @@ def _entropy(problem: Problem, bias: Bias) -> Derivation:
             "ufm.classes(ufm.encodings.one_hot(K), n)."
         )
     sizes = _sizes(targets)
-    if sizes == n_k or isinstance(sizes, tuple):
+    if _one_a_class(sizes):
         raise OutOfReachError(
             f"counts = {sizes} with loss = 'cross_entropy': unequal classes leave a convex program without a closed "
             "form. Known are its limit of vanishing weights (`ufm check thrampoulidis2022`) and when the small classes "
@@ -108,16 +109,15 @@ def _deep(problem: Problem, bias: Bias) -> Derivation:
     if isinstance(targets, SymbolicSamples | SampleTargets):
         _decoupled(problem, bias)
         return _put_in(_deep_targets(bias, order), {N: targets.N, **weights})
-    sizes = _sizes(targets)
-    if sizes == n_k or isinstance(sizes, tuple):
-        return _of_unequal(problem, sizes, bias, _deep_sizes(order), weights)
-    codes = _codes(targets.encoding)
+    codes = _codes(targets)
+    if codes is None:
+        return _without_symmetry(problem, bias, weights, lambda: _deep_sizes(order))
     _wide(problem, codes.rank(bias).subs(K, targets.K))
     if bias == "penalised":
         _symmetric(problem, targets, codes)
         weights[lam_b] = problem.lam_b
     found = _up_to_rotation(_deep_classes(codes, bias, order), targets.encoding)
-    return _put_in(found, {K: targets.K, n: sizes, **weights})
+    return _put_in(found, {K: targets.K, n: _sizes(targets), **weights})
 
 
 def _symmetric(problem: Problem, targets: ClassTargets | SymbolicClasses, codes: Codes) -> None:
@@ -207,34 +207,62 @@ def _sizes(targets: ClassTargets | SymbolicClasses) -> Any:
     return targets.size if targets.balanced else targets.counts
 
 
-def _of_unequal(
-    problem: Problem, sizes: Any, bias: Bias, derivation: Derivation, weights: Mapping[Any, Any]
+def _one_a_class(sizes: Any) -> bool:
+    """Whether the sizes are n_k, or a number for each class."""
+    return sizes == n_k or isinstance(sizes, tuple)
+
+
+def _codes(targets: ClassTargets | SymbolicClasses) -> Codes | None:
+    """The two singular values of the targets as functions of the letter K; None where no permutation of classes does.
+
+    That is so for classes of one size whose codes are alpha I + beta 11'.
+    """
+    encoding = targets.encoding
+    if _one_a_class(_sizes(targets)) or encoding.name not in ("one_hot", "simplex", "one_vs_rest"):
+        return None
+    maker = encodings.available().get(encoding.name)
+    if maker is None or set(encoding.parameters) != {"K"}:
+        return None
+    found = maker(K).exchangeable
+    return None if found is None else Codes.of(*found)
+
+
+def _without_symmetry(
+    problem: Problem, bias: Bias, weights: Mapping[Any, Any], unequal: Callable[[], Derivation]
 ) -> Derivation:
-    """Classes of unequal sizes: only one-hot codes without a bias decouple."""
-    encoding = problem.targets.encoding  # pyright: ignore
-    if encoding.name != "one_hot" or bias != "none":
+    """Classes of other codes or of unequal sizes: one-hot ones without a bias decouple, others have a spectrum.
+
+    Refuses a penalised bias, which couples their directions.
+    """
+    targets: Any = problem.targets
+    sizes, name = _sizes(targets), targets.encoding.name
+    if name == "one_hot" and bias == "none":
+        return _of_unequal(problem, sizes, unequal(), weights)
+    if bias == "penalised":
+        why = "of unequal sizes" if _one_a_class(sizes) else "whose singular values are no function of K alone"
         raise OutOfReachError(
-            f"unequal class sizes with {encoding.name} codes and lam_b = {problem.lam_b}: the mean direction is no "
-            "singular direction of the targets, and the bias couples them. One-hot codes with lam_b = inf decouple."
+            f"lam_b = {problem.lam_b} with classes of {name} codes, {why}: the bias couples the directions unless the "
+            "target covariance annihilates the mean. lam_b = 0 and lam_b = inf have a closed form in the singular "
+            "values of the targets, ufm.solve the numbers."
         )
-    _wide(problem, problem.targets.K)  # pyright: ignore
+    _wide(problem, sp.Min(targets.m, targets.K))
+    return _put_in(_any_classes(bias, problem.p), weights if sizes == n_k else {N: targets.N, **weights})
+
+
+@cache
+def _any_classes(bias: Bias, order: int) -> Derivation:
+    general = _any_targets(bias) if order == 2 else _deep_targets(bias, order)
+    return any_classes(bias, general, shallow=order == 2)
+
+
+def _of_unequal(problem: Problem, sizes: Any, derivation: Derivation, weights: Mapping[Any, Any]) -> Derivation:
+    """One-hot classes of unequal sizes without a bias: they decouple."""
+    targets: Any = problem.targets
+    _wide(problem, targets.K)
     if isinstance(sizes, tuple):
         derivation = replace(derivation, formulae=MappingProxyType(with_sizes(derivation, sizes)))
         return _put_in(derivation, {N: sum(sizes), K: len(sizes), **weights})
-    return _put_in(derivation, {K: problem.targets.K, **weights})  # pyright: ignore
-
-
-def _codes(encoding: Encoding) -> Codes:
-    """The two eigenvalues of an exchangeable code as functions of the letter K."""
-    maker = encodings.available().get(encoding.name)
-    if maker is not None and set(encoding.parameters) == {"K"}:
-        found = maker(K).exchangeable if encoding.name in ("one_hot", "simplex", "one_vs_rest") else None
-        if found is not None:
-            return Codes.of(*found)
-    raise OutOfReachError(
-        f"{encoding.name} codes: their singular values are no function of K alone. Without a bias or with a free one "
-        "the shrinkage of any targets holds: give them as ufm.samples(sympy.MatrixSymbol('Y', m, N))."
-    )
+    return _put_in(derivation, {K: targets.K, **weights})
 
 
 def _weights(problem: Problem) -> dict[Any, Any]:
