@@ -12,7 +12,7 @@ from whole_proof import whole_proof
 
 import ufm
 from ufm.derivation import Proof, memory
-from ufm.derivation.engine import shallow
+from ufm.derivation.engine import any_classes, shallow
 from ufm.derivation.engine.shallow import shrinkage
 from ufm.share import locate
 from ufm.symbols import K, N, SoftThreshold, Y, delta_kl, lam_b, lam_H, lam_W, n, n_k
@@ -143,6 +143,8 @@ def test_classes_without_symmetry_need_the_singular_values_of_their_targets(enco
     A = (problem.targets.columns - free * problem.targets.mean[:, None]) * np.sqrt(counts)
     _, s, Vt = np.linalg.svd(A, full_matrices=False)
     assert_same_value(derived.at({"sigma^c_i" if free else "sigma_i": s})["value"], optimum.value)
+    (columns,) = [step.claims[0] for step in derived.steps if step.name == "columns of classes"]
+    assert columns.has(any_classes.MEAN) is free  # which matrix it is that has these singular values
     assert "logits" not in derived.formulae  # the carried ones speak of samples
     if len(layers) == 1:
         inverse = next(letter for letter in derived.formulae["gram"].atoms(sp.MatrixSymbol) if letter.name == "D^{-1}")
