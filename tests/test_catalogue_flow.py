@@ -16,6 +16,7 @@ from ufm.catalogue.motion import x
 from ufm.catalogue.riccati import Riccati
 from ufm.catalogue.starts import stacked_targets
 from ufm.errors import UfmError
+from ufm.flow import balanced_start
 from ufm.problem import Problem, classes
 from ufm.referee import Verdict, check
 from ufm.referee.paths import path_oracle
@@ -219,3 +220,23 @@ def test_class_means_that_coincide_stay_together_on_the_central_path():
     between = path_oracle()(motion)["trace_between"].values
     assert np.all(between < 1e-28)
     assert not CATALOGUE["tirer2023:thm3_1_between_corrected"].watches(motion)
+
+
+def test_logistic_modes_arrive_and_stay_there():
+    """At late times e^{at} is beyond the largest double; the mode is at its end, sigma - N l, or gone."""
+    for l in (0.002, 0.08):  # s_inf > 0, and < 0
+        problem = Problem(classes(encodings.one_hot(4), 25), lam_W=l, lam_H=l, width=8)
+        start = balanced_start(problem, 0, scale=0.4)
+        motion = Motion(problem, start.W, np.repeat(start.H, 25, axis=1), np.array([0.0, 10.0, 1e5]))
+        modes = catalogue()["trajectories:logistic_modes"].follow(motion)["modes"].values
+        s, end, a = 0.16, 5 - 100 * l, 2 * (5 - 100 * l) / 100
+        np.testing.assert_allclose(modes[0], s, rtol=1e-12)
+        np.testing.assert_allclose(modes[1], end / (1 + (end / s - 1) * np.exp(-10 * a)), rtol=1e-12)
+        np.testing.assert_allclose(modes[2], max(end, 0.0), rtol=1e-12, atol=1e-100)
+
+
+def test_what_claims_no_number_of_an_optimum_says_what_it_speaks_of():
+    problem = Problem(classes(encodings.one_hot(4), 25), lam_W=0.002, lam_H=0.002, width=8)
+    for name, said in (("trajectories:logistic_modes", "follow"), ("trajectories:late_collapse", "ufm show")):
+        with pytest.raises(UfmError, match=said):
+            catalogue()[name].predict(problem)

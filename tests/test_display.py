@@ -92,3 +92,14 @@ def test_text_is_not_markup():
 )
 def test_a_command_takes_one_digit_as_in_tex(tex, drawn):
     assert drawn in mathml(tex)
+
+
+def test_a_statement_and_a_verdict_are_shown_as_tables_with_drawn_formulae():
+    theorem = ufm.catalogue()["class_encoding:bias_invariant"]
+    assert "<math" in theorem._repr_html_()
+    assert "$" not in words(theorem._repr_html_())
+    assert repr(theorem) == f"Theorem({theorem.id}: {theorem.title})"
+    reports = ufm.check(theorem.id, samples=2)
+    for shown in (reports._repr_html_(), reports[theorem.id]._repr_html_()):
+        assert words(shown).startswith("verdict statement")
+        assert "proved" in words(shown)

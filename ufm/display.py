@@ -1,5 +1,6 @@
 """What notebooks show of an object: a formula and a small table, in HTML that needs no script (Jupyter, marimo)."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -19,10 +20,10 @@ def card(title: str, rows: Mapping[str, Any], *, formula: str = "", note: str = 
     return f"<div><b>{escape(title)}</b>{drawn}<table><tbody>{body}</tbody></table>{words}</div>"
 
 
-def listing(header: Sequence[str], rows: Sequence[Sequence[Any]], *, caption: str = "") -> str:
-    """A table with a header."""
+def listing(header: Sequence[str], rows: Sequence[Sequence[Any]], *, caption: str = "", wrapped: bool = False) -> str:
+    """A table with a header; wrapped: cells hold sentences, which may break."""
     head = "".join(_head(cell) for cell in header)
-    look = f"{_PAD};white-space:nowrap"
+    look = f"{_PAD};vertical-align:top" if wrapped else f"{_PAD};white-space:nowrap"
     body = "".join("<tr>" + "".join(f"<td style='{look}'>{_cell(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     above = f"<caption>{escape(caption)}</caption>" if caption else ""
     table = f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
@@ -31,6 +32,12 @@ def listing(header: Sequence[str], rows: Sequence[Sequence[Any]], *, caption: st
 
 class Markup(str):
     """HTML that is shown as it is."""
+
+
+def prose(text: str) -> Markup:
+    """Words with LaTeX between single dollars, the formulae drawn."""
+    parts = re.split(r"\$([^$]+)\$", text)
+    return Markup("".join(mathml(part) if i % 2 else escape(part) for i, part in enumerate(parts)))
 
 
 def pill(word: str, colour: str) -> Markup:

@@ -12,6 +12,7 @@ from ufm.catalogue.claims import Claim, Equals, Units
 from ufm.catalogue.domain import Domain, Point
 from ufm.catalogue.motion import Along, Motion, PathClaim, StartAssumption
 from ufm.catalogue.runs import Observed
+from ufm.display import card, prose
 from ufm.errors import UfmError
 from ufm.metrics.state import DIMS
 from ufm.problem import Problem
@@ -127,6 +128,23 @@ class Theorem:
         """Whether every assumption holds for this flow."""
         return self.applies(motion.problem) and all(start.holds(motion) for start in self.starts)
 
+    def _subject(self) -> str:
+        """What a statement without equations for the optimum speaks of instead, and what to call."""
+        if any(isinstance(claim, Along) and claim.is_course for claim in self.along):
+            return "it speaks of a flow on its way; call follow(ufm.catalogue.Motion(problem, W, H, times))."
+        return f"`ufm show {self.id}` prints what it claims, and ufm.check judges it."
+
+    def __repr__(self) -> str:
+        return f"Theorem({self.id}: {self.title})"
+
+    def _repr_html_(self) -> str:
+        claims = "; ".join(claim.text() for claim in (*self.claims, *self.along))
+        conditions = "; ".join(self.conditions) or "nothing but its domain"
+        rows: dict[str, Any] = {"statement": prose(self.statement), "assumes": prose(conditions)}
+        rows |= {"claims": claims} if claims else {}
+        rows |= {"kind": self.kind, "source": f"{self.citation.key}, {self.citation.locator}"}
+        return card(f"{self.id}: {self.title}", rows)
+
     def follow(self, motion: Motion) -> Record:
         """The claimed courses along `t`, as the witness "theorem"; UfmError names a start's condition that fails."""
         for assumption in self.starts:
@@ -145,7 +163,12 @@ class Theorem:
         )
 
     def predict(self, problem: Problem) -> Record:
-        """The claimed numbers for this problem, as the witness "theorem"; UfmError names an assumption that fails."""
+        """The claimed numbers for this problem, as the witness "theorem".
+
+        UfmError names an assumption that fails, or says what a statement that claims no such number speaks of.
+        """
+        if not any(type(claim) is Equals for claim in self.claims):
+            raise UfmError(f"{self.id} claims no number of an optimum: {self._subject()}")
         for assumption in self.assumes:
             if not assumption.holds(problem):
                 raise UfmError(f"{self.id} does not apply to {problem!r}: it assumes that {assumption.text}.")

@@ -7,7 +7,6 @@ from typing import Any
 import typer
 
 from ufm.errors import ProblemError
-from ufm.record import ENDINGS
 
 PICTURES = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".eps", ".ps", ".tif", ".tiff", ".webp")
 
@@ -27,6 +26,10 @@ def _checked(flag: str, path: Path | None, endings: tuple[str, ...]) -> Path | N
 
 def record_file(path: Path | None) -> Path | None:
     """The path of a record to come."""
+    if path is None:  # before an import that costs a second
+        return None
+    from ufm.record import ENDINGS
+
     return _checked("--save", path, ENDINGS)
 
 

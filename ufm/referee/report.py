@@ -11,6 +11,7 @@ from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.claims import Violation
 from ufm.catalogue.motion import Motion
 from ufm.catalogue.runs import Networks
+from ufm.display import listing, pill
 from ufm.errors import UfmError
 from ufm.problem import ClassTargets, Problem, SampleTargets
 
@@ -37,6 +38,14 @@ class Verdict(Enum):
 
     def __str__(self) -> str:
         return self.name.lower()
+
+
+_GROUND = {
+    Verdict.PROVED: "#cdebdc",
+    Verdict.VERIFIED: "#cfe6f5",
+    Verdict.REFUTED: "#f9d3c0",
+    Verdict.INCONCLUSIVE: "#f6e3b5",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -271,6 +280,9 @@ class Report:
 
     __repr__ = __str__
 
+    def _repr_html_(self) -> str:
+        return Reports((self,))._repr_html_()
+
 
 @dataclass(frozen=True, eq=False)
 class Reports:
@@ -300,3 +312,14 @@ class Reports:
         return "\n".join(str(report) for report in self.reports)
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """A row a statement: verdict, what was asked, and the counterexample's sentence."""
+        rows = []
+        for report in self.reports:
+            asked = "; ".join(f"{e.witness}: {e.outcome} on {e.asked}" for e in report.evidence)
+            proof = "proof stands" if report.proof.stands else report.proof.reason
+            found = report.counterexample.sentence() if report.counterexample is not None else ""
+            verdict = pill(str(report.verdict), _GROUND[report.verdict])
+            rows.append([verdict, f"{report.theorem.id}: {report.theorem.title}", proof, asked, found])
+        return listing(("verdict", "statement", "proof", "evidence", "counterexample"), rows, wrapped=True)

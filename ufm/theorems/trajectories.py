@@ -47,12 +47,13 @@ def starting_modes(motion: Motion) -> np.ndarray:
 
 
 def modes_at(motion: Motion) -> np.ndarray:
-    """The logistic modes (T x r), stable also where s_inf is zero or negative."""
+    """The logistic modes (T x r), stable also where s_inf is zero or negative, and at any time."""
     problem = motion.problem
     end = target_axes(problem)[1] - problem.N * float(problem.lam_H)
     a, t, start = 2 * end / problem.N, motion.times[:, None], starting_modes(motion)
-    gained = np.where(end == 0, 2 * t / problem.N, np.expm1(a * t) / np.where(end == 0, 1.0, end))
-    return start * np.exp(a * t) / (1 + start * gained)
+    passed = np.exp(-np.abs(a) * t)
+    gained = np.where(end == 0, 2 * t / problem.N, -np.expm1(-np.abs(a) * t) / np.where(end == 0, 1.0, np.abs(end)))
+    return start * np.where(a < 0, passed, 1.0) / (np.where(a < 0, 1.0, passed) + start * gained)
 
 
 def sized_problem(point: Point, l: float) -> Problem:
