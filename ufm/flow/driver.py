@@ -130,8 +130,9 @@ class _Loop:
         moved = self._try_step() if self.started is None else self._library_step(self.started)
         if moved:
             self.steps += 1
+            wanted = self.started is not None or self.saver.next_time < math.inf  # else nothing asks for points behind
+            self.nodes = [*self.nodes[-2:], Node(self.t, self.y, self.slope)] if wanted else []
             self.decay.add(self.t, self.stepper.field.gradient_norm(self.y, self.slope, self.t))
-            self.nodes = [*self.nodes[-2:], Node(self.t, self.y, self.slope)]
             self._save()
         return moved
 

@@ -201,7 +201,9 @@ class Field:
         cut = self.classifier.stop
         if isinstance(self.within, Law):
             trace = self.within.trace(square(y[self.m : cut]), square(y[cut : self.seen]), t)
-            return self.within.less(gram_P, P, t) - P @ Ht.T @ Ht, trace
+            pulled = self.within.less(gram_P, P, t)
+            pulled -= P @ Ht.T @ Ht
+            return pulled, trace
         carried = y[self.seen :]
         return P @ self.within.matrix(carried), self.within.trace(carried)  # pyright: ignore[reportOptionalMemberAccess]
 

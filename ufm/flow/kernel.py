@@ -35,13 +35,14 @@ class Kernel:
         self.whole = (m * m + r * r) * d <= (WHOLE_IN_STACK if lead else WHOLE)
         first, kind = (field.m, field.classifier.stop), field.decay.dtype
         self.lam_W, self.lam_H = (field.decay[..., at, None, None] for at in first)
-        self.F = np.zeros((*lead, m + r if self.whole else m, m + r), dtype=kind)
         self.decay = field.decay[..., self.bias : self.end] if lead else None  # as wide as the state: for stacks
-        self.eye = self.lam_W * np.eye(m)
         alone = self.law is not None and not lead and not self.whole
         self.parts = diagonal_and_mean(A, q) if alone else None  # of the targets: their product is none then
+        wide = m if self.parts is not None else m + r
+        self.F = np.zeros((*lead, m + r if self.whole else m, wide), dtype=kind)
         if self.whole:
             self.F[..., m:, m:] = -self.lam_H * np.eye(r)
+            self.eye = self.lam_W * np.eye(m)
             self.F[..., :m, :m] = -self.eye
         together = self.law is not None and (self.whole or bool(lead))  # [W W'; H W'] as one product
         self.products = np.empty((*lead, m + r if together else r, m), dtype=kind)
@@ -117,7 +118,7 @@ class Kernel:
     def _in_parts_of_targets(self, lower: np.ndarray, y: np.ndarray, Z: np.ndarray, dZ: np.ndarray) -> None:
         """The same where A = diag(a) + u q': (A - b q') H' is no product then."""
         m, (a, u) = self.m, self.parts  # pyright: ignore[reportGeneralTypeIssues]
-        W, Ht, dW, gram = Z[:m], Z[m:], dZ[:m], self.F[:, :m]
+        W, Ht, dW, gram = Z[:m], Z[m:], dZ[:m], self.F
         np.matmul(lower, W, out=dZ[m:])
         np.matmul(W, W.T, out=gram)
         gram *= -self.per_sample

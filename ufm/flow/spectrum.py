@@ -34,16 +34,21 @@ def fastest_rate(
     """
     xp, held, field = field.xp, slice(0, field.m), field.smooth(y, slope)
     tiny = math.sqrt(float(xp.finfo(y.dtype).eps)) * (norm(y) or 1.0)
-    rate, v = 0.0, v if mode is None else _unit(v) + _unit(mode)
+    rate, v = 0.0, xp.asarray(v, copy=True) if mode is None else _unit(v)  # from here on ours: states are large
+    if mode is not None:
+        v += _unit(mode)
     v = v if field.held is None else v * field.held
     for _ in range(iterations):
         if implicit_bias:
-            v = xp.asarray(v, copy=True)
             v[held] = 0.0
         size = norm(v)
         if not size > 0 or not math.isfinite(size):
             return Fastest(rate, v)
-        v = (field(y + (tiny / size) * v, t) - slope) / tiny
+        v *= tiny / size
+        v += y
+        v = field(v, t)
+        v -= slope
+        v /= tiny
         if implicit_bias:
             v[held] = 0.0
         rate = max(rate, norm(v))

@@ -65,6 +65,7 @@ class TableauStepper:
         if self.tableau.first_same_as_last:
             error = _combined(weights, s + 1, K, s + 1)
             return Step(stage, error, field.xp.asarray(K[..., s, :], copy=True), s - 1)
+        del stage  # a state less while the last two are made
         ends = weights[..., s : s + 2, : s + 1] @ K[..., : s + 1, :]
         return Step(ends[..., 0, :], ends[..., 1, :], None, s - 1)
 

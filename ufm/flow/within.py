@@ -48,7 +48,9 @@ class Law:
     def less(self, moved: Array, W: Array, t: Any, N: Any = 1) -> Array:
         """moved - W e^(-2lt) D0/N."""
         left = self.left(t)
-        return moved - W * (self.eigenvalues * ((left if isinstance(left, float) else left[:, None, None]) / N))
+        less = W * (self.eigenvalues * ((left if isinstance(left, float) else left[:, None, None]) / -N))
+        less += moved
+        return less
 
     def trace(self, square_W: float, square_H: float, t: float) -> float:
         """tr B, within its exact bounds, from ||W||^2 and that of the seen columns."""
