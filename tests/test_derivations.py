@@ -3,6 +3,7 @@
 import importlib.util
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ from scipy.optimize import minimize
 from ufm.derivation import Derivation, Exchangeable, Lemma, Proof, SquaredNorm
 from ufm.derivation.agree import agree
 from ufm.derivation.course import agree_at, at_least, at_most, increases
+from ufm.derivation.derivation import Step
 from ufm.derivation.exchangeable import ONES, ONES_RULE
 from ufm.derivation.load import available, has_proof, lemmas, prove
 from ufm.derivation.regimes import ABOVE, AT, BALANCED_ONE_HOT, BELOW, CRITICAL, LOST, PLATEAU
+from ufm.derivation.render import telling
 from ufm.derivation.signs import Sign, sign_of, vanishes
 from ufm.derivation.words import Rules, directional, scalar_words, words
 from ufm.errors import UfmError
@@ -405,3 +408,14 @@ def test_a_proof_can_be_typeset(theorem_id):
     assert "\\" not in re.sub(r"[╲╱]", "", text)
     assert "$" not in text
     assert all(len(line) <= 140 for line in text.split("\n"))
+
+
+def test_a_step_prints_what_tells_something():
+    """Nothing for a relation that is plain truth, one side for two alike; a step that fails is printed whole."""
+    x, y = sp.symbols("x y")
+    same, zero, real = (sp.Eq(a, b, evaluate=False) for a, b in ((x * y, x * y), (0, 0), (x, y)))
+    step = Step("name", "Words.", (sp.true, zero, same, real), "sympy", "")
+    assert telling(step) == (x * y, real)
+    assert telling(replace(step, how="refused")) == step.claims
+    printed = [line.strip() for line in prove("zhou2022:product").markdown().splitlines()]
+    assert not {r"\text{True}", "0 = 0", "1 = 1"} & set(printed)

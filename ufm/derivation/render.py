@@ -249,6 +249,24 @@ def _text_length(expr: Any) -> int:
     return max(len(line) for line in _text(expr).split("\n"))
 
 
+def telling(step: Step) -> tuple[Any, ...]:
+    """The relations of a step that are printed: none that says nothing (true, 0 = 0); of two sides alike, one.
+
+    Where a step fails, all are.
+    """
+    if not step.ok:
+        return step.claims
+    return tuple(each for claim in step.claims if (each := _telling(claim)) is not None)
+
+
+def _telling(claim: Any) -> Any:
+    if claim in (True, sp.true):
+        return None
+    if not isinstance(claim, sp.Eq) or tex(claim.lhs) != tex(claim.rhs):
+        return claim
+    return claim.lhs if claim.lhs.free_symbols else None
+
+
 def tex_display(claims: tuple[Any, ...]) -> str:
     """All relations of a step as the inside of an `aligned`, or as one formula where that is enough."""
     rows: list[str] = []
@@ -398,8 +416,8 @@ def to_latex(derivation: Derivation) -> str:
                 for each in step.lemmas
                 if step.how == "lemma"
             ]
-            if step.claims:
-                out += [r"\[", tex_display(step.claims), r"\]"]
+            if shown := telling(step):
+                out += [r"\[", tex_display(shown), r"\]"]
             if not step.ok:
                 out.append(rf"\textbf{{{_refusal(step)}}}")
     out += ["", closing_words(derivation), r"\end{proof}"]
@@ -419,8 +437,8 @@ def to_markdown(derivation: Derivation) -> str:
             out += [
                 f"(lemma *{_title(each)}*, {each.cite}, {each.locator})" for each in step.lemmas if step.how == "lemma"
             ]
-            if step.claims:
-                out += ["", "$$", tex_display(step.claims), "$$"]
+            if shown := telling(step):
+                out += ["", "$$", tex_display(shown), "$$"]
             if not step.ok:
                 out += ["", f"**{_refusal(step)}**"]
     return "\n".join([*out, "", closing_words(derivation), ""])
@@ -442,7 +460,7 @@ def to_text(derivation: Derivation, width: int) -> str:
             mark = _MARKS[step.how]
             by = [f"(lemma {_title(each)}, {each.cite}, {each.locator})" for each in step.lemmas if step.how == "lemma"]
             out += textwrap.wrap(" ".join([plain(step.sentence), *by, *([mark] if mark else [])]), width)
-            for block in _text_display(step.claims, width - 4):
+            for block in _text_display(telling(step), width - 4):
                 out += [f"    {line}".rstrip() for line in block.split("\n")]
             if not step.ok:
                 out += textwrap.wrap(_refusal(step), width)

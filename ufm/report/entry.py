@@ -23,7 +23,7 @@ from ufm.catalogue.motion import x
 from ufm.catalogue.runs import Observed
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.lemma import Lemma
-from ufm.derivation.render import closing_words, tex, tex_display
+from ufm.derivation.render import closing_words, telling, tex, tex_display
 from ufm.referee import Counterexample, Evidence, Report
 from ufm.report.prose import source
 
@@ -147,7 +147,7 @@ def _step(step: Step) -> dict[str, Any]:
     return {
         "name": step.name,
         "sentence": step.sentence,
-        "tex": tex_display(step.claims) if step.claims else "",
+        "tex": tex_display(telling(step)),
         "how": step.how,
         "justification": step.justification,
         "lemmas": [lemma.name for lemma in step.lemmas],

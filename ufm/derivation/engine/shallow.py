@@ -187,8 +187,10 @@ def _stationarity(proof: Proof, bias: Bias) -> None:
         "scalar problem", "On a direction with the singular value $\\sigma$,", phi, (sigma - s) ** 2 / 2 + tau * s
     )
     (point,) = sp.solve(sp.diff((sigma - s) ** 2 / 2 + tau * s, s), s) or [None]
-    proof.equal("stationary point", "is stationary at", _slope(proof, phi, s).subs(s, sigma - tau), 0)
-    proof.equal("solved", "which is what SymPy's solver has,", sp.S.Zero if point is None else point, sigma - tau)
+    slope = _slope(proof, phi, s).subs(s, sigma - tau)
+    proof.equal("stationary point", "has at $s = \\sigma - \\tau$ the slope", slope, 0)
+    words = "SymPy's solver has the same stationary point,"
+    proof.equal("solved", words, sp.S.Zero if point is None else point, sigma - tau)
     if bias == "penalised":
         weighted = rho / 2 * (sigma_0 - s_0) ** 2 + tau * s_0
         proof.define("scalar problem of the mean", "On the mean direction,", phi_0, weighted)
@@ -225,11 +227,11 @@ def _regimes(proof: Proof, bias: Bias) -> None:
 def _second_order(proof: Proof, bias: Bias) -> None:
     proof.section("Second order")
     bend = sp.diff(proof.meaning(phi), s, 2)
-    proof.sign("curvature", "The second derivative is positive, so that what is stationary is the minimum",
+    proof.sign("curvature", "The second derivative is positive, so that what is stationary is the minimum.",
                sp.Gt(bend, 0, evaluate=False) if bend.free_symbols else sp.true)  # fmt: skip
     if bias == "penalised":
         bend = sp.diff(proof.meaning(phi_0), s_0, 2)
-        proof.sign("curvature of the mean", "on every direction.", sp.Gt(bend, 0, evaluate=False))
+        proof.sign("curvature of the mean", "So it is on the mean direction,", sp.Gt(bend, 0, evaluate=False))
 
 
 def _split(proof: Proof, bias: Bias) -> None:
