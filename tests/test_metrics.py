@@ -320,7 +320,9 @@ def test_free_and_absent_biases_have_their_own_invariants() -> None:
         ({"labels": np.ones((20, 1))}, "transpose them.*of classes, N labels"),
         ({"H": np.full((d, 20), 1e200)}, "rescale the features"),
         ({"H": np.full((d, 20), 1e-200)}, "rescale the features"),
-        ({"W": [np.ones((K, d)), np.eye(d)]}, "rows differ in length"),
+        ({"W": [np.ones((K, d)), np.eye(d + 1)]}, "last first"),
+        ({"W": [[1.0], [1.0, 2.0]]}, "rows differ in length"),
+        ({"W": [np.ones((K, d)), np.eye(d)], "problem": one_hot_problem(1.0, n=4)}, "2 layers, the problem 1"),
         ({"W": np.ones((K, d)), "b": np.full(K, 1j)}, "b holds complex128"),
     ],
 )

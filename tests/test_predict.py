@@ -90,6 +90,35 @@ def test_a_mean_that_theory_has_at_zero_has_no_weight() -> None:
     assert rest == pytest.approx(0.001, rel=1e-6)
 
 
+def deep(t: float, method: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Three factors at an optimum of one kind, at the weights of `t_rel` for layers of norm 1; and those weights."""
+    weights: dict[str, Any] = {"lam_W": (t / 4, t / 4), "lam_H": t / 80, "lam_b": 0.0}
+    optimum = ufm.solve(ufm.Problem(ufm.classes(encodings.one_hot(4), 20), **weights), method=method)
+    R = np.linalg.qr(np.random.default_rng(0).standard_normal((8, optimum.H.shape[0])))[0]
+    *top, first = optimum.W
+    state = {"H": np.repeat(R @ optimum.H, 20, axis=1), "labels": np.repeat(range(4), 20), "b": optimum.b}
+    return {**state, "W": [*top, first @ R.T]}, weights
+
+
+def test_deep_heads_are_held_against_the_minimum_they_are_in() -> None:
+    state, weights = deep(0.2, "auto")
+    found = predict(**state, **weights)
+    assert found.agrees, str(found)
+    assert not any("optimum:" in note or "metastable" in note for note in found.notes), "it is proved"
+    assert float(found.records[1]["excess_loss"]) < 1e-10
+    one_weight = predict(**state, lam_W=0.05, lam_b=0.0)  # one for all layers, and lam_H from the balance
+    assert float(one_weight.records[0]["lam_H_effective"]) == pytest.approx(0.2 / 80, rel=1e-8)
+    assert not predict(**state, **{**weights, "lam_W": (0.05, 0.06)}).agrees
+    beyond, weights = deep(0.45, "metastable")
+    stuck = predict(**beyond, **weights)
+    assert stuck.agrees, str(stuck)
+    assert any("metastable" in note for note in stuck.notes)
+    gone = ufm.solve(ufm.Problem(ufm.classes(encodings.one_hot(4), 20), **weights))
+    assert not np.any(gone.singular_values), "the global minimum is zero there"
+    with pytest.raises(UfmError, match="give one number, or 2"):
+        predict(**state, lam_W=(0.05, 0.05, 0.05), lam_H=0.1)
+
+
 def regressed(lam_b: float = math.inf) -> tuple[dict[str, Any], np.ndarray]:
     """H, W, b at the optimum of a regression with three targets and 60 samples, and the targets."""
     rng = np.random.default_rng(3)

@@ -11,7 +11,7 @@ from ufm.constraints import NonNegative
 from ufm.errors import UfmError
 from ufm.networks.trials import OF_RECIPE, SWEPT
 from ufm.optimum import Optimum, solve
-from ufm.predict import excess_loss, metrics_of, observed_of_samples
+from ufm.predict import excess_loss, metrics_of, nearest, observed_of_samples
 from ufm.problem import ClassTargets, Problem
 from ufm.record import Record, stack
 
@@ -73,7 +73,7 @@ def optimum_of(record: Record, value: float) -> list[Optimum]:
         return [solve(problem.replace(lam_H=float(lam))) for lam in here["lam_H_effective"].values]
     optima = [solve(problem)] + ([solve(problem, method="metastable")] if problem.p > 2 else [])
     strongest = here["singular_values"].transpose("seed", "direction").values[:, 0]
-    return [min(optima, key=lambda o, s=s: abs(o.singular_values[0] - s)) for s in strongest]
+    return [nearest(optima, s) for s in strongest]
 
 
 def expected(record: Record) -> tuple[Record, Record]:

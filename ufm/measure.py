@@ -1,6 +1,9 @@
 """The measured witness: the theory's observables and the field's metrics, read off arrays."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,16 +40,17 @@ def measure(
     H: d x N, one column a sample, of any backend; float32 is accumulated in double precision.
     labels_or_targets: N labels of any kind; or `ufm.classes(...)`, whose samples stand class after class; or
     `ufm.samples(...)` or an m x N matrix for regression; or a problem, for its targets.
-    W: classifier, m x d; b: m, None for zero. Plain labels mean one-hot codes: label k is row k of W, or, where labels
-    are not numbers below m, the k-th label in sorted order.
+    W: classifier, m x d, or linear layers, last first, whose product it is; b: m, None for zero. Plain labels mean
+    one-hot codes: label k is row k of W, or, where labels are not numbers below m, the k-th label in sorted order.
     problem: adds the objective's `value` and the invariants of critical points; the k-th label in sorted order has the
-    k-th of its codes.
+    k-th of its codes. Its value needs all of its layers.
     Raises UfmError where arrays do not fit, are not finite, or hold one class only.
     """
     if isinstance(labels_or_targets, Problem):
         problem, labels_or_targets = labels_or_targets, labels_or_targets.targets
     features = _matrix(H, "H", "d x N")
-    classifier = None if W is None else _matrix(W, "W", "m x d").astype(np.float64)
+    layers = layers_of(W)
+    classifier = reduce(np.matmul, layers) if layers else None
     truth = _truth(labels_or_targets, problem, classifier, features.shape[1])
     offset = _offset(b, classifier, features)
     values: Values = {}
@@ -59,7 +63,7 @@ def measure(
             ybar = truth.columns @ (split.counts / split.N)
             values |= _invariants(problem, classifier, split.mean, offset, ybar, split.N)
             if problem is not None:
-                values["value"] = _value(problem, classifier, features[:, split.order], offset)
+                values["value"] = _value(problem, layers, features[:, split.order], offset)
         kinds = np.unique(truth.labels)
         coords = None if np.array_equal(kinds, np.arange(kinds.size)) else {"class": kinds}
     elif classifier is not None and truth.columns is not None:
@@ -67,7 +71,7 @@ def measure(
         values |= of_regression(H, classifier, offset, Y)
         values |= _invariants(problem, classifier, H.mean(axis=1), offset, Y.mean(axis=1), H.shape[1])
         if problem is not None:
-            values["value"] = _value(problem, classifier, features, offset)
+            values["value"] = _value(problem, layers, features, offset)
     else:
         raise UfmError("targets without W leave nothing to measure; give W (m x d), or labels.")
     return Record.of("measured", labelled(values), problem=problem, coords=coords)
@@ -81,8 +85,24 @@ def _invariants(
     return invariants(W, hbar, b, ybar, float(problem.lam_H), float(problem.lam_b), N)
 
 
-def _value(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray) -> float:
-    return float(objective(problem, W, H.astype(np.float64), b if problem.has_bias else None))
+def _value(problem: Problem, layers: Sequence[np.ndarray], H: np.ndarray, b: np.ndarray) -> float:
+    if len(layers) != problem.p - 1:
+        raise UfmError(f"W has {len(layers)} layers, the problem {problem.p - 1}; give each of them, last first.")
+    return float(objective(problem, layers, H.astype(np.float64), b if problem.has_bias else None))
+
+
+def layers_of(W: Any) -> tuple[np.ndarray, ...]:
+    """The linear layers of W in double precision, last first: none for None, one for a matrix, else those listed."""
+    if W is None:
+        return ()
+    listed = isinstance(W, list | tuple) and len(W) > 0 and all(np.ndim(layer) == 2 for layer in W)
+    layers = tuple(_matrix(layer, "W", "m x d").astype(np.float64) for layer in (W if listed else (W,)))
+    for above, below in pairwise(layers):
+        if above.shape[1] != below.shape[0]:
+            raise UfmError(
+                f"layers of W are {above.shape} and {below.shape}; give them last first, so that they multiply."
+            )
+    return layers
 
 
 def _truth(given: Any, problem: Problem | None, W: np.ndarray | None, N: int) -> _Truth:

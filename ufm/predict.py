@@ -1,7 +1,9 @@
 """A user's own arrays against the certified optimum of the same sizes and weights, in one call."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ from ufm import encodings
 from ufm.arrays import to_numpy
 from ufm.compare import Comparison, compare
 from ufm.errors import UfmError
-from ufm.measure import measure, one_hot_codes
+from ufm.measure import layers_of, measure, one_hot_codes
 from ufm.metrics.geometry import frame_distance
 from ufm.metrics.regression import nrc3
 from ufm.metrics.weight_balance import direction_balance, effective_lam_H, two_weights
@@ -52,7 +54,7 @@ def predict(
     W: Any = None,
     b: Any = None,
     *,
-    lam_W: float,
+    lam_W: float | Sequence[float],
     lam_H: float | None = None,
     lam_b: float = math.inf,
     codes: Any = None,
@@ -61,10 +63,11 @@ def predict(
     """Hold features, classifier and bias against the global minimum of the problem with these weights and sizes.
 
     H: d x N, one column a sample; labels: N of any kind, sorted, or for regression the targets, m x N or
-    `ufm.samples(Y)`; W: m x d; b: m. lam_W, lam_H, lam_b: weights of 1/2||W||^2, 1/2||H||^2, 1/2||b||^2 next to a loss
-    averaged over samples (and summed over the m outputs). lam_H None is inferred from the balance
-    lam_W ||W||^2 = lam_H ||H||^2, and the answer's `notes` say so. codes: m x K, one column per label in sorted order
-    (or an encoding); one-hot by default.
+    `ufm.samples(Y)`; W: m x d, or linear layers, last first; b: m. lam_W (one for every layer, or each its own), lam_H,
+    lam_b: weights of 1/2||W||^2, 1/2||H||^2, 1/2||b||^2 next to a loss averaged over samples (and summed over the m
+    outputs). Several layers are held against the global minimum or the metastable one, whichever is nearer. lam_H None
+    is inferred from the balance lam_W ||W||^2 = lam_H ||H||^2, and the answer's `notes` say so. codes: m x K, one
+    column per label in sorted order (or an encoding); one-hot by default.
 
     Reported besides the observables: `excess_loss`, measured value over certified minimum - 1, never negative;
     `nc2_predicted`, the distance of the class means' Gram matrix to that of theory, both of norm 1;
@@ -73,19 +76,20 @@ def predict(
     `lam_H_mean` along the mean of the features and `lam_H_centred` of all centred directions together.
     Raises UfmError where arrays do not fit, or where lam_H is needed and cannot be inferred.
     """
-    features, classifier = _host(H), None if W is None else _host(W)
-    labels = _targets(labels)
+    features, layers, labels = _host(H), layers_of(W), _targets(labels)
+    classifier = reduce(np.matmul, layers) if layers else None
+    weights = _weights(lam_W, len(layers))
     notes: list[str] = []
     inferred = lam_H is None
     if lam_H is None:
         if classifier is None:
             raise UfmError("lam_H is neither given nor, without W, to be inferred; give one of them.")
         measure(features, labels, classifier, b)  # so that what does not fit is named before anything is inferred
-        lam_H = effective_lam_H(classifier, features, lam_W)
+        lam_H = effective_lam_H(layers[-1], features, weights[-1])
         notes.append(f"lam_H = {lam_H:.6g} is inferred from the balance lam_W ||W||^2 = lam_H ||H||^2.")
-    problem = _problem(features, labels, classifier, codes, {"lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}, loss)
-    optimum = solve(problem)
-    record = measure(features, labels, classifier, b, problem=problem)
+    problem = _problem(features, labels, classifier, codes, {"lam_W": weights, "lam_H": lam_H, "lam_b": lam_b}, loss)
+    record = measure(features, labels, layers or None, b, problem=problem)
+    optimum = _nearest(problem, record)
     reference = _reference(optimum, classifier is not None)
     if "gram" in reference and np.any(optimum.H):
         distance = frame_distance(record["gram"].values, reference["gram"].values)
@@ -93,11 +97,19 @@ def predict(
     if classifier is None:
         notes.append("W is not given: the classifier, the loss and the balance are left out.")
     else:
-        found = _beside(record, optimum, features, classifier, lam_W)
+        record = _with(
+            record,
+            excess_loss=excess_loss(float(record["value"]), reached(optimum)),
+            lam_H_effective=effective_lam_H(layers[-1], features, weights[-1]),
+        )
+    if classifier is not None and len(layers) == 1:
+        found = _by_direction(optimum, features, classifier, weights[0])
         record = _with(record, **found)
         by_class = isinstance(problem.targets, ClassTargets)  # the metric of two weights is one of class means
         notes.append(_anisotropy_note(found, int(optimum.certificate.rank), by_class))
-    if not optimum.status.name.startswith("CERTIFIED"):
+    if _is_metastable(optimum):
+        notes.append("held against the metastable minimum, which is nearer than the global one.")
+    elif not optimum.status.name.startswith(("CERTIFIED", "PROVED")):
         notes.append(f"optimum: {optimum.status.value}")
     shared = [name for name in _TELLING if name in reference and name in record]
     if inferred:
@@ -117,6 +129,38 @@ def excess_loss(value: float, minimum: float) -> float:
     if excess < -1e3 * roundoff():
         raise UfmError(f"the value {value} lies below the certified minimum {minimum}; do loss and codes belong to it?")
     return max(0.0, excess)
+
+
+def reached(optimum: Optimum) -> float:
+    """What no state near this optimum is below: the certified bound, or the value of a metastable minimum."""
+    return optimum.value if _is_metastable(optimum) else optimum.lower_bound
+
+
+def nearest(optima: Sequence[Optimum], strongest: float) -> Optimum:
+    """The optimum whose largest singular value is nearest."""
+    return min(optima, key=lambda optimum: abs(optimum.singular_values[0] - strongest))
+
+
+def _nearest(problem: Problem, record: Record) -> Optimum:
+    """The global optimum; with several layers, the metastable one where the network is nearer to that."""
+    optimum = solve(problem)
+    if problem.p == 2:
+        return optimum
+    found = nearest([optimum, solve(problem, method="metastable")], float(np.max(record["singular_values"].values)))
+    below = _is_metastable(found) and float(record["value"]) < found.value  # on its way down from there
+    return optimum if below else found
+
+
+def _is_metastable(optimum: Optimum) -> bool:
+    return optimum.status.name == "METASTABLE"
+
+
+def _weights(lam_W: float | Sequence[float], layers: int) -> tuple[float, ...]:
+    """One weight a layer; one for all stands for each."""
+    given = tuple(lam_W) if isinstance(lam_W, Sequence) else (lam_W,) * max(1, layers)
+    if len(given) != max(1, layers):
+        raise UfmError(f"lam_W = {lam_W}: W has {layers} layers; give one number, or {layers}, last layer first.")
+    return given
 
 
 def metrics_of(optimum: Optimum) -> Record:
@@ -179,11 +223,13 @@ def _reference(optimum: Optimum, with_W: bool) -> Record:
         extra = {str(k): v for k, v in metrics.items() if str(k) not in record and str(k) in _TELLING}
     if with_W:
         extra |= {"excess_loss": 0.0, "lam_H_effective": float(optimum.problem.lam_H), "lam_H_anisotropy": 1.0}
+    if optimum.problem.p > 2:
+        extra.pop("nc3_balance", None)  # of the last layer's neighbours, which the product is not
     return _with(record, **extra)
 
 
-def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_W: float) -> dict[str, Any]:
-    """Excess loss and weight balance of the measured state."""
+def _by_direction(optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_W: float) -> dict[str, Any]:
+    """Weight balance of the measured state, direction by direction."""
     balance = direction_balance(W, H, lam_W)
     hbar = H.mean(axis=1, dtype=np.float64)
     apart = two_weights(W @ W.T, W @ hbar, W @ (H - hbar[:, None]), H.shape[1], lam_W)
@@ -192,8 +238,6 @@ def _beside(record: Record, optimum: Optimum, H: np.ndarray, W: np.ndarray, lam_
     if _has_mean(optimum) and math.isfinite(ratio):
         anisotropy = float(np.fmax(anisotropy, max(ratio, 1 / ratio)))
     return {
-        "excess_loss": excess_loss(float(record["value"]), optimum.lower_bound),
-        "lam_H_effective": effective_lam_H(W, H, lam_W),
         "lam_H_anisotropy": anisotropy,
         "lam_H_by_direction": ("balance_direction", balance.lam_H),
         "mean_share": ("balance_direction", balance.mean_share),
