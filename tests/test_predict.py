@@ -62,6 +62,9 @@ def test_two_weights_are_read_off_features_that_have_them(counts: list[int]) -> 
     assert float(measured["lam_H_centred"]) == pytest.approx(centred, rel=1e-4)
     assert not found.agrees, "one weight does not describe them"
     assert "FeatureMetric.mean_apart(counts, 0.1)" in found.notes[-1]
+    entropy = predict(**state, lam_W=0.02, loss="cross_entropy").notes[-1]
+    assert "centred features" in entropy
+    assert "FeatureMetric" not in entropy, "which is solved for the squared loss only"
     assert "mean_apart" not in predict(**at_optimum(counts), lam_W=0.02, lam_b=0.5).notes[-1]
 
 

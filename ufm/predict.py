@@ -105,8 +105,8 @@ def predict(
     if classifier is not None and len(layers) == 1:
         found = _by_direction(optimum, features, classifier, weights[0])
         record = _with(record, **found)
-        by_class = isinstance(problem.targets, ClassTargets)  # the metric of two weights is one of class means
-        notes.append(_anisotropy_note(found, int(optimum.certificate.rank), by_class))
+        solved = isinstance(problem.targets, ClassTargets) and problem.loss == "mse"  # with two weights
+        notes.append(_anisotropy_note(found, int(optimum.certificate.rank), solved))
     if _is_metastable(optimum):
         notes.append("held against the metastable minimum, which is nearer than the global one.")
     elif not optimum.status.name.startswith(("CERTIFIED", "PROVED")):
@@ -253,8 +253,8 @@ def _has_mean(optimum: Optimum) -> bool:
     return math.sqrt(targets.N) * float(np.linalg.norm(mean)) > 1e-3 * float(optimum.singular_values[0])
 
 
-def _anisotropy_note(found: dict[str, Any], rank: int, by_class: bool) -> str:
-    """Effective weights by direction in one line."""
+def _anisotropy_note(found: dict[str, Any], rank: int, solved: bool) -> str:
+    """Effective weights by direction in one line, and what to state instead of one weight where that is solved."""
     by_direction = np.asarray(found["lam_H_by_direction"][1][:rank])
     if not np.any(np.isfinite(by_direction)):
         return ""
@@ -263,7 +263,7 @@ def _anisotropy_note(found: dict[str, Any], rank: int, by_class: bool) -> str:
     if not math.isfinite(ratio):
         return f"{text}."
     text = f"{text}; {found['lam_H_mean']:.4g} along the mean, {found['lam_H_centred']:.4g} for centred features."
-    if not found["lam_H_anisotropy"] > _ISOTROPIC or not by_class:
+    if not found["lam_H_anisotropy"] > _ISOTROPIC or not solved:
         return text
     return (
         f"{text} One weight does not describe these features. Two do better: lam_H = {found['lam_H_centred']:.4g} with "
