@@ -20,18 +20,20 @@ def ladder_colours(count: int) -> list[Any]:
     return [colormaps[LADDER](x) for x in np.linspace(0, 0.82, count)]
 
 
-def line(ax: "Axes", x: np.ndarray, y: np.ndarray, colour: Any, label: str = "", *, dashed: bool = False) -> None:
+def line(ax: "Axes", x: np.ndarray, y: np.ndarray, colour: Any, label: str = "", *, dashed: bool = False) -> "Axes":
     """A formula: solid, or dashed where it is a local optimum only."""
     look: dict[str, Any] = {"linestyle": (0, (4, 2)) if dashed else "-", "linewidth": 1.2}
     ax.plot(x, y, color=colour, label=label or None, **look)
+    return ax
 
 
-def points(ax: "Axes", witness: str, x: np.ndarray, y: np.ndarray, colour: Any = None, label: str = "") -> None:
+def points(ax: "Axes", witness: str, x: np.ndarray, y: np.ndarray, colour: Any = None, label: str = "") -> "Axes":
     """What a witness says at single values, in its own marker."""
     look = {**WITNESS_STYLE[witness], "linestyle": "none", "label": label or None}
     if colour is not None:
         look["color"] = colour
     ax.plot(x, y, markeredgecolor=look["color"], **{k: v for k, v in look.items() if k != "markeredgecolor"})
+    return ax
 
 
 def witness_legend(ax: "Axes", witnesses: tuple[str, ...], **where: Any) -> Any:

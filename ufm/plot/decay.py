@@ -33,7 +33,7 @@ def by_bias(
     star: float,
     name: str,
     longer: tuple[np.ndarray, np.ndarray] | None = None,
-) -> None:
+) -> "Axes":
     """Theories as lines over `fine`, networks (values, value x seed) as points with their spread; inf, the last, apart.
 
     The networks at inf are open: all theories are calibrated on them. longer: networks of more steps. Left of `star`,
@@ -64,9 +64,10 @@ def by_bias(
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel(r"weight of the bias, $\lambda_b$")
     ax.set_ylabel(_AXES[name])
+    return ax
 
 
-def by_direction(ax: "Axes", rows: Sequence[tuple[float, np.ndarray, np.ndarray]]) -> None:
+def by_direction(ax: "Axes", rows: Sequence[tuple[float, np.ndarray, np.ndarray]]) -> "Axes":
     """Effective weights over the decay (seed x direction) per decay: centred directions, and the one of the mean."""
     for i, (_, weights, shares) in enumerate(rows):
         known = np.isfinite(weights)
@@ -87,3 +88,4 @@ def by_direction(ax: "Axes", rows: Sequence[tuple[float, np.ndarray, np.ndarray]
     ax.set_ylabel(r"$\lambda_H^{\mathrm{eff}}\,/\,$weight decay")
     ax.set_ylim(ax.get_ylim()[0] / 2.5, None)
     ax.legend(loc="lower left")
+    return ax

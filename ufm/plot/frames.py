@@ -25,7 +25,7 @@ def matrix(ax: "Axes", cosines: np.ndarray, *, numbers: bool = False) -> Any:
     return image
 
 
-def frame(ax: Any, means: np.ndarray) -> None:
+def frame(ax: Any, means: np.ndarray) -> Any:
     """Class means (d x K) as arrows from the origin, in their three leading directions, all at one scale.
 
     ax has projection="3d". A rotation of the feature space changes nothing: the first class points up and the second
@@ -46,6 +46,7 @@ def frame(ax: Any, means: np.ndarray) -> None:
     ax.set_box_aspect((1, 1, 1))
     ax.view_init(elev=14, azim=-68)
     ax.set_axis_off()
+    return ax
 
 
 def _upright(space: np.ndarray) -> np.ndarray:

@@ -15,7 +15,9 @@ _SERIES: tuple[dict[str, Any], ...] = (
 _POINT: dict[str, Any] = {"linestyle": "none", "markeredgewidth": 0.7}
 
 
-def error_against(ax: "Axes", series: Mapping[str, tuple[np.ndarray, np.ndarray]], allowed: float, label: str) -> None:
+def error_against(
+    ax: "Axes", series: Mapping[str, tuple[np.ndarray, np.ndarray]], allowed: float, label: str
+) -> "Axes":
     """{name: (values, errors (value x seed))}, every network a point; the ground is white where they agree."""
     for (name, (values, wrong)), look in zip(series.items(), _SERIES, strict=False):
         x = np.repeat(values, wrong.shape[1])
@@ -34,9 +36,10 @@ def error_against(ax: "Axes", series: Mapping[str, tuple[np.ndarray, np.ndarray]
     ax.set_ylabel("worst singular value,\nrelative error")
     if len(series) > 1:
         ax.legend(loc="lower left")
+    return ax
 
 
-def strengths_by_width(ax: "Axes", values: np.ndarray, theory: np.ndarray, networks: np.ndarray) -> None:
+def strengths_by_width(ax: "Axes", values: np.ndarray, theory: np.ndarray, networks: np.ndarray) -> "Axes":
     """Singular values (descending) for every width: theory as bars, networks (value x seed x direction) as points."""
     for i, (expected, found) in enumerate(zip(theory, networks, strict=True)):
         places = i + np.linspace(-0.36, 0.36, expected.size)
@@ -51,9 +54,10 @@ def strengths_by_width(ax: "Axes", values: np.ndarray, theory: np.ndarray, netwo
     ax.set_ylabel(r"singular values$\,/\sqrt{n}$")
     ax.set_ylim(-0.05, 1.02)
     ax.legend(loc="center left", bbox_to_anchor=(0.0, 0.4))
+    return ax
 
 
-def by_kind(ax: "Axes", kinds: Mapping[str, Sequence[tuple[float, np.ndarray, np.ndarray]]]) -> None:
+def by_kind(ax: "Axes", kinds: Mapping[str, Sequence[tuple[float, np.ndarray, np.ndarray]]]) -> "Axes":
     """{kind: [(lam_b, theory, networks (seed x direction))]}: singular values, one column for every lam_b."""
     for i, columns in enumerate(kinds.values()):
         for j, (_, expected, found) in enumerate(columns):
@@ -70,3 +74,4 @@ def by_kind(ax: "Axes", kinds: Mapping[str, Sequence[tuple[float, np.ndarray, np
     ax.set_ylabel(r"singular values$\,/\sqrt{n}$")
     ax.set_ylim(-0.05, None)
     ax.legend(loc="center left", bbox_to_anchor=(0.0, 0.35))
+    return ax

@@ -20,7 +20,7 @@ def strengths(
     *,
     local: np.ndarray | None = None,
     unit: float = 1.0,
-) -> None:
+) -> "Axes":
     """Singular values: theory (fine x r) as lines, networks (seeds x swept x r) as their mean with the spread of seeds.
 
     local: another optimum (fine x r), dashed, NaN where there is none. unit: what all are divided by. An infinite value
@@ -59,3 +59,4 @@ def strengths(
     ax.xaxis.set_minor_formatter(NullFormatter())
     top = max(theory.max(), networks.max()) / unit
     ax.set_ylim(-0.04 * top, 1.06 * top)
+    return ax
