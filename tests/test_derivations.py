@@ -344,6 +344,16 @@ def test_signs_are_decided_only_where_they_are_certain():
     assert sign_of((x + 1) ** 2 - x**2 - 2 * x - 1) is Sign.ZERO
 
 
+def test_logarithms_are_opened_only_where_their_factors_are_positive():
+    x, y = sp.Symbol("x", positive=True), sp.Symbol("y", nonnegative=True)
+    assert vanishes(sp.log(1 + x / (1 + y)) + sp.log(1 + y) - sp.log(1 + x + y))
+    assert not vanishes(sp.log(1 + x / (1 + y)) - sp.log(1 + y) - sp.log(1 + x + y))
+    assert not vanishes(sp.log(x * y, evaluate=False) - sp.log(x) - sp.log(y) - sp.log(2))
+    assert not vanishes(
+        sp.log((x - 1) * (x - 2), evaluate=False) - sp.log(x - 1) - sp.log(x - 2)
+    )  # both may be negative
+
+
 def _proof() -> Proof:
     return Proof("a title", "a statement")
 

@@ -158,7 +158,7 @@ VERDICTS = {
     "thrampoulidis2022:vanishing_weights": VERIFIED,
     "zhu2021:etf": PROVED,
     "zhu2021:bias": PROVED,
-    "zhu2021:strict_saddles": VERIFIED,
+    "zhu2021:strict_saddles": PROVED,
     "tirer2022:thm3_1": PROVED,
     "tirer2022:thm3_1_collapse": PROVED,
     "tirer2022:thm3_1_null": PROVED,

@@ -57,8 +57,17 @@ def vanishes(expr: Any, slack: Mapping[Any, Any] | None = None) -> bool:
     out = _fraction(expr, slack)
     if out.is_finite is False or out is sp.nan:
         return False
+    if out.has(sp.log):
+        out = sp.together(out.xreplace({each: _opened(each) for each in out.atoms(sp.log)}))
     above = sp.expand(sp.numer(out))
     return above == 0 or (not above.is_Rational and sp.simplify(above) == 0)
+
+
+def _opened(log: Any) -> Any:
+    """The logarithm as a sum over the factors of its argument; as it is where one of them may not be positive."""
+    factors = [factor.as_base_exp() for factor in sp.Mul.make_args(sp.factor(_fraction(log.args[0], None)))]
+    positive = all(exponent.is_real and sign_of(base) is Sign.POSITIVE for base, exponent in factors)
+    return sum((exponent * sp.log(sp.expand(base)) for base, exponent in factors), sp.S.Zero) if positive else log
 
 
 def _product(left: Sign, right: Sign) -> Sign:

@@ -111,6 +111,5 @@ THEOREMS = (
         domain=Domain({**_DOMAIN.ranges, "spare": Values((2, 4))}),
         flow_domain=Domain({**_FLOWS.ranges, "lam_b": Values((0.5, math.inf))}),
         assumes=(ENTROPY, BALANCED, _WIDER),
-        no_proof="The landscape off the global minimum is not derived for cross-entropy; optima and flows are asked.",
     ),
 )
