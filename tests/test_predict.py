@@ -222,6 +222,15 @@ def test_features_alone() -> None:
         predict(0 * state["H"], state["labels"], state["W"], lam_W=0.02)
 
 
+def test_a_bias_without_a_weight_is_pointed_out() -> None:
+    state = at_optimum([30] * 4)
+    assert any("give its weight" in note for note in predict(**state, lam_W=0.02, lam_H=0.001).notes)
+    assert not any("give its weight" in note for note in predict(**state, **WEIGHTS).notes)
+    assert not any("give its weight" in note for note in predict(**{**state, "b": np.zeros(4)}, lam_W=0.02).notes)
+    with pytest.raises(UfmError, match="of a regression as m x N"):
+        predict(state["H"], np.linspace(0, 1, 120), state["W"][:1], lam_W=0.02)
+
+
 def test_cross_entropy() -> None:
     problem = ufm.Problem(ufm.classes(encodings.one_hot(3), 10), lam_W=0.02, lam_H=0.001, loss="cross_entropy")
     optimum = ufm.solve(problem)

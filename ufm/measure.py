@@ -151,7 +151,7 @@ def one_hot_codes(kinds: np.ndarray, m: int) -> np.ndarray:
     if rows is None:
         raise UfmError(
             f"W has {m} rows, the labels {kinds.size} kinds: one-hot codes do not fit; "
-            "give targets made with ufm.classes(codes, counts), or labels 0..m-1."
+            "give targets made with ufm.classes(codes, counts), labels 0..m-1, or those of a regression as m x N."
         )
     return np.eye(m)[:, rows]
 

@@ -90,6 +90,8 @@ def predict(
     problem = _problem(features, labels, classifier, codes, {"lam_W": weights, "lam_H": lam_H, "lam_b": lam_b}, loss)
     record = measure(features, labels, layers or None, b, problem=problem)
     optimum = _nearest(problem, record)
+    if not problem.has_bias and b is not None and np.any(_host(b)):
+        notes.append("b is not zero, but without lam_b the problem has no bias; give its weight (0: not penalised).")
     reference = _reference(optimum, classifier is not None)
     if "gram" in reference and np.any(optimum.H):
         distance = frame_distance(record["gram"].values, reference["gram"].values)
