@@ -96,6 +96,8 @@ def test_solve_and_simulate_agree_through_files(tmp_path):
     assert ufm("solve", *problem[:-1], "0.9", "--save", "p.nc", cwd=tmp_path).returncode == 0
     alone = ufm("compare", "o.nc", cwd=tmp_path)
     assert "only a record of trained networks" in alone.stderr
+    assert ufm("solve", *problem[:-2], "--over", "lam_b=0.5,0.8", "--save", "grid.nc", cwd=tmp_path).returncode == 0
+    assert "only a record of trained networks" in ufm("compare", "grid.nc", cwd=tmp_path).stderr
     assert ufm("compare", "o.nc", "p.nc", cwd=tmp_path).returncode == 1  # another problem: they disagree
 
 

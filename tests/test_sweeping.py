@@ -246,3 +246,18 @@ def test_no_scheduler_there_is_said(plan, tmp_path):
     pytest.importorskip("distributed", reason="distributed is not installed")
     with pytest.raises(UfmError, match="no Dask scheduler answers"), run._cluster("tcp://127.0.0.1:9", timeout="1s"):
         pass
+
+
+def test_a_sweep_that_is_stopped_says_what_is_kept(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from ufm.cli.app import app
+
+    def stopped(plan, out, *, progress, **_):
+        progress(36, plan.count)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ufm.sweeping.sweep", stopped)
+    done = CliRunner().invoke(app, ["sweep", "flow_phases", "--out", str(tmp_path)])
+    assert done.exit_code == 130
+    assert "36 of 288 flows are done and kept" in done.stderr
