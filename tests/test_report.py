@@ -208,6 +208,15 @@ def test_broken_formulae_still_give_well_formed_elements(tex):
     assert "\\" not in "".join(reader.text).removesuffix("\\")
 
 
+def test_no_line_break_parts_a_formula_from_its_punctuation():
+    html = inline("a free bias, $b=0$, and ($c$). Then $x$ follows `ufm check`.")
+    kept = re.findall(r'<span class="kept"><math>.*?</math>([^<]*)</span>', html)
+    assert kept == [",", ")."]
+    assert html.count("<math>") == 3
+    assert "<code>ufm check</code>." in html
+    assert "".join(read(html).text).endswith("follows ufm check.")
+
+
 def test_bars_show_every_size():
     line = {"witness": "optimum", "checked": 3, "outcome": "agrees"}
     for ratio in (0.0, 1e-300, 1.0, 1e300, "inf", "nan"):

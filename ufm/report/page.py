@@ -90,7 +90,7 @@ def _entry(entry: dict[str, Any], anchors: dict[str, str]) -> str:
         f'<article id="{entry["anchor"]}" class="{entry["verdict"]}">'
         f'<header><h2>{inline(entry["title"])} <a class="here" href="#{entry["anchor"]}" '
         f'aria-label="Link to this entry">#</a></h2>'
-        f"<p>{_pill(entry['verdict'])} {escape(entry['meaning'])}</p>"
+        f"<p>{_pill(entry['verdict'])} {inline(entry['meaning'])}</p>"
         f'<p class="small"><code>{escape(entry["id"])}</code> · {entry["kind"]} · {_cited(entry["citation"])}</p>'
         f"</header>"
         f"{_contradiction(entry, anchors)}"

@@ -14,8 +14,15 @@ _NAMED = {"o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ss": "ß", "ae": "æ", "a
 
 def inline(sentence: str) -> str:
     r"""A sentence as HTML: `$...$` as MathML, the rest escaped, with \emph and its like as elements."""
-    parts = re.split(r"\$([^$]+)\$", sentence)
-    return "".join(mathml(part) if i % 2 else _words(part) for i, part in enumerate(parts))
+    parts = re.split(r"\$([^$]+)\$([.,;:!?)]*)", sentence)
+    return "".join(_words(part) + _formula(*parts[i + 1 : i + 3]) for i, part in enumerate(parts) if i % 3 == 0)
+
+
+def _formula(formula: str = "", mark: str = "") -> str:
+    """A formula, and the punctuation that no line break may part from it."""
+    if not formula:
+        return ""
+    return f'<span class="kept">{mathml(formula)}{mark}</span>' if mark else mathml(formula)
 
 
 def _words(text: str) -> str:
