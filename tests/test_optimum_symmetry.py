@@ -84,6 +84,82 @@ def test_a_million_classes_in_a_second():
         solve(problem)
 
 
+def assert_same_classes(told, whole, problem):
+    """Norms, cosines, logits up to a shift of each column, and singular values: those of all classes written out."""
+    member, K = told.member, problem.K
+    size = max(float(np.linalg.norm(whole.H)), 1e-12)
+    assert np.allclose(told.norm[member], np.linalg.norm(whole.H, axis=0), atol=1e-7 * size)
+    alive = told.norm[member] > 1e-6 * size
+    seen = ~np.eye(K, dtype=bool) & alive & alive[:, None]
+    assert np.allclose(told.cosine_between[np.ix_(member, member)][seen], whole.cosines[seen], atol=1e-6)
+    logits = told.logit_between[np.ix_(member, member)]
+    logits[np.diag_indices(K)] = told.logit_own[member]
+    off = logits - whole.logits
+    assert np.allclose(off, off.mean(axis=0), atol=1e-7 * max(1, float(np.abs(whole.logits).max())))
+    spread = np.repeat(told.singular_values, told.multiplicities)
+    assert spread.size == told.certificate.rank == whole.certificate.rank
+    assert np.allclose(spread, whole.singular_values[: spread.size], atol=1e-7 * max(1, whole.singular_values[0]))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6))
+def test_groups_say_what_all_classes_say_under_cross_entropy(seed):
+    problem = grouped_problem(seed)
+    K, rng = problem.K, np.random.default_rng(seed)
+    codes = [encodings.one_hot(K), encodings.smoothed(K, 0.3), 0.7 * np.eye(K) + 0.1, 1 - 0.9 * np.eye(K)][seed % 4]
+    scale = 10 ** rng.uniform(-1.5, 0.5)
+    targets = classes(codes, problem.classes.counts)
+    weights = {"lam_W": scale * problem.lam_W[0], "lam_H": scale * problem.lam_H, "lam_b": problem.lam_b}
+    problem = Problem(targets, **weights, loss="cross_entropy")
+    whole, told = solve(problem), solve(problem, method="groups")
+    assert told.status is OptimumStatus.CERTIFIED
+    assert told.certificate.relative_gap <= 1e-9
+    assert told.value == pytest.approx(whole.value, rel=1e-9)
+    assert told.certificate.balance <= 1e-12
+    assert told.certificate.stationarity <= 1e-7
+    assert_same_classes(told, whole, problem)
+
+
+@pytest.mark.parametrize("lam_b", [0.0, 0.02, 3.0, math.inf])
+@pytest.mark.parametrize("layers", [2, 3])
+def test_groups_say_what_all_classes_say_under_several_layers(layers, lam_b):
+    cases = (encodings.one_hot, [60] * 6), (encodings.one_vs_rest, [60, 60, 9, 9, 9]), (np.eye, [5, 3, 2])
+    for make, counts in cases:
+        targets = classes(make(len(counts)), counts)
+        problem = Problem(targets, lam_W=(0.02,) * (layers - 1) + (0.03,), lam_H=0.01, lam_b=lam_b)
+        whole, told = solve(problem), solve(problem, method="groups")
+        assert told.value == pytest.approx(whole.value, rel=1e-11)
+        assert told.lower_bound <= told.value * (1 + 1e-15)
+        assert told.certificate.stationarity <= 1e-10
+        assert told.certificate.balance <= 1e-12
+        assert_same_classes(told, whole, problem)
+        if whole.status is OptimumStatus.PROVED or len(set(counts)) in (1, 3):
+            assert told.status is whole.status
+
+
+def test_where_groups_do_not_reach_is_said():
+    targets = classes(encodings.one_hot(6), [5, 5, 5, 2, 2, 2])
+    entropy = Problem(targets, lam_W=0.01, lam_H=0.01, loss="cross_entropy")
+    with pytest.raises(ProblemError, match="not alpha I"):
+        solve(entropy.replace(targets=classes(np.array(encodings.simplex(6)) + 1.0, 5)), "groups")
+    with pytest.raises(ProblemError, match="targets >= 0"):
+        solve(entropy.replace(targets=classes(encodings.one_vs_rest(6), 5)), "groups")
+    with pytest.raises(ProblemError, match="width = 2"):
+        solve(entropy.replace(width=2), "groups")
+    with pytest.raises(ProblemError, match="one problem a call"):
+        solve(entropy, "groups", over={"lam_b": [1.0]})
+    for weights, status in (((0.0, 0.0), "AT_INFINITY"), ((0.0, 0.1), "AT_INFINITY")):
+        bare = entropy.replace(lam_W=weights[0], lam_H=weights[1])
+        found = solve(bare, "groups")
+        assert found.status is OptimumStatus[status]
+        assert found.value == pytest.approx(0, abs=1e-12)
+        soft = bare.replace(targets=classes(encodings.smoothed(6, 0.1), targets.counts))
+        told, whole = solve(soft, "groups"), solve(soft)
+        assert told.status is whole.status
+        assert told.value == pytest.approx(whole.value, rel=1e-12)
+        assert_same_classes(told, whole, soft)
+
+
 def test_a_planted_asymmetry_is_seen():
     K = 6
     problem = Problem(targets=classes(encodings.one_hot(K), 5), lam_W=0.01, lam_H=0.01)

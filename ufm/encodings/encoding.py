@@ -51,7 +51,7 @@ class Encoding:
             wanted = f"these codes hold the letters {shown}: ufm.derive reads them; for numbers, put numbers in."
             raise ProblemError("codes", self.name, wanted)
         if self.shape[0] * self.shape[1] > LARGEST:
-            fix = "too many entries to write out; the squared loss with one layer is solved by method='groups'."
+            fix = "too many entries to write out; the squared loss and one-layer cross-entropy have method='groups'."
             raise ProblemError("codes", self.shape, fix)
         alpha, beta = self.exchangeable
         return alpha * np.eye(self.shape[1]) + beta

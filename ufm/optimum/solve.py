@@ -14,7 +14,7 @@ from ufm.optimum.deep.solve import METHODS as DEEP
 from ufm.optimum.deep.solve import solve_deep
 from ufm.optimum.entropy.solve import solve_entropy
 from ufm.optimum.groups.grouped import GroupedOptimum
-from ufm.optimum.groups.squared import solve_groups
+from ufm.optimum.groups.solve import solve_groups
 from ufm.optimum.optima import Optima, one_by_one
 from ufm.optimum.optimum import Optimum
 from ufm.optimum.referees import METHODS as REFEREES
@@ -27,7 +27,7 @@ from ufm.optimum.weighted.solve import solve_weighted
 from ufm.problem import Problem
 from ufm.problem.axes import checked_axes
 
-ENTROPY = ("auto", "closed form", "newton", *REFEREES)
+ENTROPY = ("auto", "closed form", "newton", "groups", *REFEREES)
 
 
 @overload
@@ -48,11 +48,11 @@ def solve(
     method: "auto", or by name what must find it. Squared loss, p = 2: "closed form", "newton" (on the bias), "groups"
     (of exchangeable classes, for any K: GroupedOptimum), "cvxpy"; p >= 3: "closed form", "search" (over a penalised
     bias), "branch and bound" (on it, up to five dimensions: a proof, given time), "metastable" (the local optimum that
-    keeps every direction). Cross-entropy, p = 2: "closed form", "newton", "cvxpy". Rescaled, p = 2: "closed form",
-    "proximal gradient", "cvxpy". Both at p >= 3, and non-negative features there: "search" (descents from structured
-    and random starts). A constraint: "auto", "cvxpy". "cvxpy" is an independent solver for small convex problems,
-    Clarabel, or SCS by "cvxpy:scs", accurate to about 1e-8: what it finds is valued and bounded anew, so that an open
-    gap shows its own error, and a status never rests on its word.
+    keeps every direction), "groups". Cross-entropy, p = 2: "closed form", "newton", "groups", "cvxpy". Rescaled, p = 2:
+    "closed form", "proximal gradient", "cvxpy". Both at p >= 3, and non-negative features there: "search" (descents
+    from structured and random starts). A constraint: "auto", "cvxpy". "cvxpy" is an independent solver for small convex
+    problems, Clarabel, or SCS by "cvxpy:scs", accurate to about 1e-8: what it finds is valued and bounded anew, so that
+    an open gap shows its own error, and a status never rests on its word.
     over: {"lam_b": grid, ...}, fields among lam_b, lam_W, lam_H: the optima on the product of the axes (Optima), for
     the squared loss at p = 2 in one batch. With several layers lam_W is not swept.
     Raises ProblemError for a problem that has no solver yet, or where the asked method does not apply, and lists those
@@ -67,7 +67,8 @@ def solve(
     if over is None:
         return solve_groups(problem) if method == "groups" else engine(problem, method)
     if method == "groups":
-        raise ProblemError("method", method, "a grid is solved by groups where they help; leave method='auto'.")
+        fix = "groups answer one problem a call; the squared loss with one layer takes grids, by groups too, as 'auto'."
+        raise ProblemError("method", method, fix)
     axes = checked_axes(problem, over)
     if method == "auto" and engine is solve_squared:
         return solve_batch(problem, axes)

@@ -14,6 +14,7 @@
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,31 +25,60 @@ from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.shrinkage import ShrinkageProblem, solve_closed_form
 
 
-def lower_bound(problem: DeepProblem) -> float:
-    """The better of the two bounds; no point has a smaller objective."""
-    first = majorisation_bound(problem)
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """Singular directions of A that are orthogonal to u and to the rest: sigma (G), each `number` times (G)."""
+
+    sigma: np.ndarray
+    number: np.ndarray
+
+
+_NOTHING = Apart(np.zeros(0), np.zeros(0, dtype=int))
+
+
+def lower_bound(problem: DeepProblem, apart: Apart = _NOTHING) -> float:
+    """The better of the two bounds; no point has a smaller objective.
+
+    apart: further directions of the targets, which the problem does not hold, such as those inside groups of classes;
+    the bound is over every bias, those that mix them with the rest included. The width is then that of all.
+    """
+    first = majorisation_bound(problem, apart)
     if problem.t == 0 or not 0 < problem.lam_b < math.inf:
         return first  # exact there
-    return max(first, envelope_bound(problem))
+    return max(first, envelope_bound(problem, apart))
 
 
-def majorisation_bound(problem: DeepProblem) -> float:
+def majorisation_bound(problem: DeepProblem, apart: Apart = _NOTHING) -> float:
     """Sum of the scalar minima on the singular values of A M, the smallest of all r with t/rho for t."""
-    alpha = np.linalg.svd(problem.weighted, compute_uv=False)
+    alpha, number = _spectrum(problem, apart)
     m, r = problem.A.shape
     weight = np.ones(alpha.size)
     if r <= m and r <= problem.d and problem.rho > 0:  # else y_r = 0, and the weight has nothing to act on
         weight[-1] = problem.rho
     sigma = alpha / np.sqrt(weight)
     best = minimise(sigma, problem.t / weight, problem.p)
-    kept = best_directions(weight * best.gain, best.s, problem.d)
+    kept = best_directions(weight * best.gain, best.s, alpha.size if np.any(apart.number) else problem.d)
     fit = np.where(kept, best.e * (best.e + problem.p * best.s), sigma**2)
-    return float(np.sum(weight * fit)) / 2
+    return float(np.sum(number * weight * fit)) / 2
 
 
-def envelope_bound(problem: DeepProblem) -> float:
+def _spectrum(problem: DeepProblem, apart: Apart) -> tuple[np.ndarray, np.ndarray]:
+    """Singular values of A M, descending, and how often each of them is one; the last stands by itself."""
+    alpha = np.linalg.svd(problem.weighted, compute_uv=False)
+    if not np.any(apart.number):
+        return alpha, np.ones(alpha.size, dtype=int)
+    number = np.append(np.ones(alpha.size, dtype=int), apart.number)
+    alpha = np.append(alpha, apart.sigma)
+    order = np.argsort(np.where(number > 0, -alpha, np.inf), kind="stable")[: np.count_nonzero(number)]
+    alpha, number = alpha[order], number[order]
+    if number[-1] > 1:
+        alpha, number = np.append(alpha, alpha[-1]), np.append(number[:-1], [number[-1] - 1, 1])
+    return alpha, number
+
+
+def envelope_bound(problem: DeepProblem, apart: Apart = _NOTHING) -> float:
     """The dual value of the p = 2 problem whose Huber function is the convex envelope of phi on [0, R]."""
-    R = largest_singular_value(problem)
+    R = largest_singular_value(problem, apart)
     if R == 0:
         return 0.0
     gain = float(minimise(np.array([R]), problem.t, problem.p).gain[0])
@@ -58,7 +88,8 @@ def envelope_bound(problem: DeepProblem) -> float:
     solution = solve_closed_form(convex)
     if solution is None:
         solution, _ = solve_newton(convex)
-    return best_dual_value(convex, solution)[0]
+    clipped = np.minimum(apart.sigma, kappa)
+    return best_dual_value(convex, solution)[0] + float(np.sum(apart.number * clipped * (apart.sigma - clipped / 2)))
 
 
 def bias_ball(problem: DeepProblem) -> tuple[np.ndarray, float]:
@@ -67,8 +98,10 @@ def bias_ball(problem: DeepProblem) -> tuple[np.ndarray, float]:
     return centre, float(np.linalg.norm(centre))
 
 
-def largest_singular_value(problem: DeepProblem) -> float:
+def largest_singular_value(problem: DeepProblem, apart: Apart = _NOTHING) -> float:
     """R >= sigma_1(A - b u') for every b of the ball."""
     centre, radius = bias_ball(problem)
-    near = float(np.linalg.norm(problem.A - np.outer(centre, problem.u), 2)) + radius
-    return min(near, math.hypot(float(np.linalg.norm(problem.centred, 2)), float(np.linalg.norm(problem.mean))))
+    most = float(np.max(apart.sigma[apart.number > 0], initial=0.0))
+    near = max(float(np.linalg.norm(problem.A - np.outer(centre, problem.u), 2)), most) + radius
+    centred = max(float(np.linalg.norm(problem.centred, 2)), most)
+    return min(near, math.hypot(centred, float(np.linalg.norm(problem.mean))))

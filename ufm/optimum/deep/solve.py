@@ -16,7 +16,7 @@ from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem, reduce_problem
 from ufm.tolerance import roundoff
 
-METHODS = ("auto", "closed form", "search", "branch and bound", "metastable")
+METHODS = ("auto", "closed form", "search", "branch and bound", "metastable", "groups")
 _BIASES = {"auto": 20_000, "branch and bound": 1_000_000}  # that may be tried: half a second, half a minute
 _CLOSED = 1e-9  # relative gap of a global minimum
 
@@ -36,11 +36,8 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
         raise ProblemError("constraint", problem.constraint, "no solver for p >= 3; leave it None, or take p = 2.")
     reduction = reduce_problem(problem)
     reduced = DeepProblem.of(problem, reduction)
-    bound = lower_bound(reduced)
-    solution, found_by, work = _find(reduced, bound, method)
-    if method in _BIASES and _penalised(reduced) and not meets(solution.value, bound):
-        solution, found_by, work, bound = _branch(reduced, bound, method, (solution, found_by, work))
-    status = _status(problem, reduced, solution, bound)
+    solution, found_by, work, bound = solve_reduced(reduced, method)
+    status = status_of(problem, reduced, solution.rank, solution.value, bound)
     if method == "metastable" and solution.rank > _closed_form(reduced, method).rank:
         status = OptimumStatus.METASTABLE
     W, H = balanced_factors(problem, solution, reduced.d)
@@ -64,7 +61,21 @@ def solve_deep(problem: Problem, method: str = "auto") -> Optimum:
     )
 
 
-def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution, str, int]:
+def solve_reduced(
+    reduced: DeepProblem, method: str, *, prove: bool = True, starts: int | None = None
+) -> tuple[DeepSolution, str, int, float]:
+    """The point, what found it, the work it took, and a lower bound.
+
+    prove: branch where the bound does not meet the point; starts: of a search, or as many as the size allows.
+    """
+    bound = lower_bound(reduced)
+    solution, found_by, work = _find(reduced, bound, method, starts or starts_for(reduced))
+    if prove and method in _BIASES and _penalised(reduced) and not meets(solution.value, bound):
+        return _branch(reduced, bound, method, (solution, found_by, work))
+    return solution, found_by, work, bound
+
+
+def _find(reduced: DeepProblem, bound: float, method: str, starts: int) -> tuple[DeepSolution, str, int]:
     """The point, what found it, and the starts it took."""
     if method == "metastable":
         return _closed_form(reduced, method, local=True), "nonzero branch of every direction", 0
@@ -75,7 +86,6 @@ def _find(reduced: DeepProblem, bound: float, method: str) -> tuple[DeepSolution
         return closed, "closed form", 0
     if not _penalised(reduced):
         raise ProblemError("method", method, "the search is over a penalised bias; use 'closed form'.")
-    starts = starts_for(reduced)
     found = search(reduced, starts)
     if closed is not None and closed.value <= found.value + roundoff(abs(found.value), 1000):
         return closed, f"closed form, not beaten from {starts} starts", starts
@@ -106,13 +116,14 @@ def _closed_form(reduced: DeepProblem, method: str, *, local: bool = False) -> D
     return solution
 
 
-def _status(problem: Problem, reduced: DeepProblem, solution: DeepSolution, bound: float) -> OptimumStatus:
+def status_of(problem: Problem, reduced: DeepProblem, rank: int, value: float, bound: float) -> OptimumStatus:
+    """What a point of this rank and value shows, given the bound."""
     weights = [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
-    if solution.rank > 0 and min(weights) == 0 < max(weights):
+    if rank > 0 and min(weights) == 0 < max(weights):
         return OptimumStatus.NOT_ATTAINED  # zero factors take all of the product, and the others shrink for ever
     if not _penalised(reduced):
         return OptimumStatus.PROVED
-    return OptimumStatus.CERTIFIED if meets(solution.value, bound) else OptimumStatus.SEARCHED
+    return OptimumStatus.CERTIFIED if meets(value, bound) else OptimumStatus.SEARCHED
 
 
 def _penalised(reduced: DeepProblem) -> bool:
