@@ -192,6 +192,27 @@ def test_killed_at_any_moment_it_goes_on(tmp_path):
         assert whole[name].values.tobytes() == cut[name].values.tobytes(), name
 
 
+@pytest.mark.slow
+def test_ctrl_c_ends_it_at_once_and_it_goes_on(tmp_path):
+    """SIGINT to the whole group, as a terminal sends it, while a batch is under way."""
+    path = tmp_path / "small.toml"
+    path.write_text(PLAN.replace("seeds = 4", "seeds = 8"))
+    command = [sys.executable, "-c", "from ufm.cli import main; main()", "sweep", str(path), "--workers", "2", "--out"]
+    listens = "import signal, sys, os; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command[2] = listens + command[2]
+    process = subprocess.Popen([*command, str(tmp_path)], start_new_session=True)
+    folder, end = tmp_path / "small.batches", time.monotonic() + 200
+    while len(list(folder.glob("0*[0-9].npz"))) < 1 and time.monotonic() < end and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(30) != 0
+    assert _gone(process.pid)
+    kept = len(list(folder.glob("0*[0-9].npz")))
+    assert kept >= 1
+    assert not (tmp_path / "small.nc").exists()
+    assert run.sweep(path, tmp_path, workers=1)["steady"].values.all()
+
+
 def _gone(session):
     """Whether every process of a session ends by itself, soon."""
     end = time.monotonic() + 60

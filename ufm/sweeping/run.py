@@ -89,9 +89,14 @@ def _processes(workers: int | None, batches: int) -> Iterator[Executor]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     with _one_thread_each():
         context = multiprocessing.get_context("spawn")
+        others = set(multiprocessing.active_children())
         pool = ProcessPoolExecutor(min(workers or cores, batches), mp_context=context, initializer=begin)
         try:
             yield pool
+        except BaseException:  # Ctrl-C above all: nobody waits for batches in flight, they are done again
+            for worker in set(multiprocessing.active_children()) - others:
+                worker.kill()
+            raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

@@ -1,6 +1,7 @@
 """One batch of a sweep, as a worker runs it: flows side by side in, plain arrays out."""
 
 import os
+import signal
 import threading
 from multiprocessing import parent_process
 from typing import Any
@@ -41,7 +42,8 @@ def _shared(problems: list[Any]) -> list[Any]:
 
 
 def begin() -> None:
-    """What a worker process does first: it dies with its parent, however that dies."""
+    """What a worker process does first: it dies with its parent, however that dies, and leaves Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     if parent is not None:
 
