@@ -135,3 +135,17 @@ def test_what_is_asked_wrongly_is_answered_in_one_line(words, said):
 def test_features_that_stand_the_wrong_way_round_are_named(arrays):
     code, text = run("measure", arrays, *NAMES)
     assert (code, text.endswith("add --rows.")) == (2, True)
+
+
+def test_the_style_puts_back_what_it_sets_and_nothing_else():
+    """A notebook turns itself interactive at its first figure: inside the block or not, it stays so."""
+    import matplotlib as mpl
+
+    settings: Any = mpl.rcParams
+    before = {name: settings[name] for name in ("font.size", "font.family", "svg.hashsalt", "interactive")}
+    with plot.style():
+        assert mpl.rcParams["svg.hashsalt"] == "ufm"
+        mpl.rcParams["interactive"] = not before["interactive"]
+    after = {name: settings[name] for name in before}
+    mpl.rcParams["interactive"] = before["interactive"]
+    assert after == {**before, "interactive": not before["interactive"]}

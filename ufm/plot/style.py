@@ -69,11 +69,18 @@ _RC: Any = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Matplotlib settings of the package, for the duration of a `with` block."""
+    """Matplotlib settings of the package, for the duration of a `with` block.
+
+    Only these are put back: a notebook that sets itself up at the first figure, inside the block, stays set up.
+    """
     import matplotlib as mpl
 
-    with mpl.rc_context(_RC):
+    before: Any = {name: mpl.rcParams[name] for name in _RC}
+    mpl.rcParams.update(_RC)
+    try:
         yield
+    finally:
+        mpl.rcParams.update(before)
 
 
 def sheet(**look: Any) -> "Figure":
