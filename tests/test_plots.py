@@ -1,5 +1,7 @@
 """Pictures of one's own: a swept problem and a network laid over the theory hold the numbers of their records."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
