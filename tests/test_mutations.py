@@ -49,6 +49,12 @@ def test_a_mutant_differs_in_one_thing():
     assert all(wrong != formula for wrong in ways.values())
 
 
+def test_the_shape_of_a_matrix_is_no_letter_of_its_formula():
+    matrix = sp.MatrixSymbol("M", K, K)
+    assert dict(mutate(K * matrix))["K + 1"] == (K + 1) * matrix
+    assert dict(mutate(2 * matrix)).get("K + 1", 2 * matrix) == 2 * matrix
+
+
 def test_a_statement_that_fails_itself_has_no_mutants():
     with pytest.raises(UfmError, match="refuted as it stands"):
         campaign(catalogue()["andriopoulos2024:lemma_d1_value"])

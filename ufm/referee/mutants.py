@@ -101,9 +101,10 @@ def _inner(expression: Any) -> Iterator[tuple[str, Any]]:
     if expression.has(lam_W) or expression.has(lam_H):
         swapped = expression.subs({lam_W: lam_H, lam_H: lam_W}, simultaneous=True)
         yield "lam_W for lam_H", swapped
+    matrices = {matrix: matrix for matrix in expression.atoms(sp.MatrixSymbol)}  # a letter in a shape is no formula's
     for letter in (K, n, N, lam_b):
         if expression.has(letter):
-            yield f"{letter} + 1", expression.xreplace({letter: letter + 1})
+            yield f"{letter} + 1", expression.xreplace({letter: letter + 1, **matrices})
     sums = sorted((each for each in expression.atoms(sp.Add)), key=sp.default_sort_key)
     for each in sums[:2]:
         first = each.args[0]
