@@ -194,7 +194,7 @@ def test_killed_at_any_moment_it_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it_at_once_and_it_goes_on(tmp_path):
-    """SIGINT to the whole group, as a terminal sends it, while a batch is under way."""
+    """SIGINT, and again to the whole group, as `timeout` or an impatient user sends it, while a batch is under way."""
     path = tmp_path / "small.toml"
     path.write_text(PLAN.replace("seeds = 4", "seeds = 8"))
     command = [sys.executable, "-c", "from ufm.cli import main; main()", "sweep", str(path), "--workers", "2", "--out"]
@@ -204,6 +204,7 @@ def test_ctrl_c_ends_it_at_once_and_it_goes_on(tmp_path):
     folder, end = tmp_path / "small.batches", time.monotonic() + 200
     while len(list(folder.glob("0*[0-9].npz"))) < 1 and time.monotonic() < end and process.poll() is None:
         time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
     os.killpg(process.pid, signal.SIGINT)
     assert process.wait(30) != 0
     assert _gone(process.pid)

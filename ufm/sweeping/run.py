@@ -77,7 +77,7 @@ def _run(plan: SweepPlan, store: Store, pool: Executor, missing: list[int], tell
                 left.remove(batch)
             tell(_flows(plan, sorted(left)), plan.count)
     finally:
-        for future in waiting:
+        for future in waiting if not isinstance(pool, ProcessPoolExecutor) else ():  # that one cancels its own
             future.cancel()
 
 
