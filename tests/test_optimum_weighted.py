@@ -161,7 +161,8 @@ def test_methods_are_those_of_the_problem():
         assert solve(deep, method, over={"lam_H": [0.01, 0.02]})[0].value == solve(deep, method).value
     with pytest.raises(ProblemError, match="search, branch and bound, metastable"):
         solve(deep, "newton", over={"lam_H": [0.01]})
-    with pytest.raises(ProblemError, match="closed form, newton, cvxpy"):
-        solve(deep.replace(lam_W=0.01, loss="cross_entropy"), "groups")
-    with pytest.raises(ProblemError, match="closed form, newton, groups, cvxpy"):
-        solve(deep.replace(lam_W=0.01), "search")
+    for loss in ("mse", "cross_entropy"):
+        with pytest.raises(ProblemError, match="closed form, newton, groups, cvxpy"):
+            solve(deep.replace(lam_W=0.01, loss=loss), "search")
+    with pytest.raises(ProblemError, match="choose one of auto, search"):
+        solve(deep.replace(loss="cross_entropy"), "groups")
