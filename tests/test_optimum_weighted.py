@@ -161,8 +161,8 @@ def test_methods_are_those_of_the_problem():
         assert solve(deep, method, over={"lam_H": [0.01, 0.02]})[0].value == solve(deep, method).value
     with pytest.raises(ProblemError, match="search, branch and bound, metastable"):
         solve(deep, "newton", over={"lam_H": [0.01]})
-    for loss in ("mse", "cross_entropy"):
+    for kind in ("mse", "cross_entropy"):
         with pytest.raises(ProblemError, match="closed form, newton, groups, cvxpy"):
-            solve(deep.replace(lam_W=0.01, loss=loss), "search")
+            solve(deep.replace(lam_W=0.01, loss=kind), "search")
     with pytest.raises(ProblemError, match="choose one of auto, search"):
         solve(deep.replace(loss="cross_entropy"), "groups")
