@@ -11,6 +11,7 @@ from ufm import encodings
 from ufm.optimum import solve
 from ufm.optimum.squared import spectra
 from ufm.optimum.squared.arrow import Arrow
+from ufm.optimum.squared.duality import norm_bound
 from ufm.optimum.squared.newton import solve_newton
 from ufm.optimum.squared.shrinkage import ShrinkageProblem
 from ufm.optimum.squared.spectra import ArrowSpectra, DenseSpectra
@@ -115,3 +116,18 @@ def test_a_spoilt_arrow_is_noticed_and_done_without(monkeypatch):
     assert svds > 1
     assert np.allclose(solution.b, right.b, atol=1e-10)
     assert np.allclose(solution.s * math.sqrt(problem.N), right.singular_values[: solution.rank], rtol=1e-10)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_bound_of_a_large_norm_is_above_it_and_close(seed):
+    """By Lanczos and a Cholesky factor: never below the norm, for tight clusters of singular values too."""
+    rng = np.random.default_rng(seed)
+    U, V = (np.linalg.qr(rng.standard_normal((230, 230)))[0] for _ in range(2))
+    spread = [np.ones(230), np.linspace(1, 0.999999, 230), np.geomspace(1, 1e-8, 230), rng.uniform(0, 1, 230)][seed]
+    E = 0.3 * (U * spread) @ V
+    norm = float(np.linalg.norm(E, 2))
+    for threshold in (1.0, norm, norm / 2):
+        bound = norm_bound(E, threshold)
+        assert bound >= norm * (1 - 1e-14)
+        assert bound <= max(threshold, norm) * (1 + 2e-9)
+    assert norm_bound(E[:, :100], norm) == pytest.approx(np.linalg.norm(E[:, :100], 2), rel=1e-14)

@@ -8,6 +8,7 @@ import numpy as np
 from ufm.errors import ProblemError
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
 from ufm.optimum.curvature import second_order
+from ufm.optimum.squared.duality import norm_bound
 from ufm.optimum.squared.shrinkage import ShrinkageProblem
 from ufm.optimum.symmetry import reduce_roles
 from ufm.problem import Problem, objective
@@ -75,7 +76,7 @@ def _scaled_dual(problem: ShrinkageProblem, E: np.ndarray, b: np.ndarray) -> tup
     pull = E @ problem.u
     if problem.lam_b == 0:
         E = E - np.outer(pull, problem.u)
-    norm = float(np.linalg.norm(E, 2))
+    norm = norm_bound(E, problem.threshold)
     best = 0.0, np.zeros_like(E)
     corrections = [np.zeros_like(pull)]
     if 0 < problem.lam_b < math.inf:
