@@ -4,6 +4,7 @@ import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -36,7 +37,7 @@ class ClassTargets:
         """Number of classes."""
         return self.encoding.shape[1]
 
-    @property
+    @cached_property
     def N(self) -> int:
         """Number of samples, sum n_k."""
         return int(self.counts.sum())
