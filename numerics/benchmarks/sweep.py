@@ -18,8 +18,9 @@ GPUS = """A thousand GPUs: no GPU was at hand, so there is no measured figure, o
 batch share one device and one stack, and GPUs pay only where the stack is large: thousands of small flows, or matrices
 of several hundred columns. Put one Dask worker on each GPU (`backend = "cupy"` in `[flow]`), set `batch` so that a
 batch takes about a minute on one GPU (time one with `ufm sweep` on a single device), and give each GPU some ten
-batches. The cost is then batches times a minute of GPU time; the scheduler moves a few kilobytes a flow and is idle. A
-batch that is lost with its worker costs that minute."""
+batches. The cost is then batches times a minute of GPU time: ten batches on each of a thousand GPUs are 10,000 batches,
+167 GPU hours and ten minutes on the clock, plus the slowest batch's tail. The scheduler moves a few kilobytes a flow
+and is idle. A batch that is lost with its worker costs that minute."""
 
 
 def main() -> None:
