@@ -224,10 +224,14 @@ def test_a_letter_of_ones_own_comes_before_ours_of_that_name():
 
 REFUSED = {
     r"lam_b = lambda_b with regression targets": problem(ufm.samples(Y), 3, lam_b),
-    r"unequal class sizes with one_hot codes and lam_b = 0": problem(ufm.classes(ufm.encodings.one_hot(K), n_k), 3, 0),
+    r"lam_b = lambda_b with classes of one_hot codes, of unequal sizes": problem(
+        ufm.classes(ufm.encodings.one_hot(K), n_k), 3, lam_b
+    ),
     r"lam_W\[1\] = 0": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n), lam_W=(0.1, 0), lam_H=0.1),
     r"width = 2": equal_classes(3, 0).replace(targets=ufm.classes(ufm.encodings.one_hot(4), 2), width=2),
-    r"binary codes": problem(ufm.classes(ufm.encodings.binary(6), 2), 3, math.inf),
+    r"binary codes, whose singular values are no function of K": problem(
+        ufm.classes(ufm.encodings.binary(6), 2), 3, lam_b
+    ),
 }
 
 

@@ -110,5 +110,5 @@ def test_indices_are_checked():
         optima[0]
     with pytest.raises(IndexError, match="outside"):
         optima[0, 2]
-    with pytest.raises(ProblemError, match="leave method"):
+    with pytest.raises(ProblemError, match="one problem a call"):
         solve(problem, method="groups", over={"lam_b": [1.0]})

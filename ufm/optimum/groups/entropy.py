@@ -34,11 +34,8 @@ _EPS = float(np.finfo(float).eps)
 def solve_entropy_groups(problem: Problem, groups: Groups) -> GroupedOptimum:
     """The global minimum, certified by a dual point of all classes; the targets are nonnegative."""
     lowest = groups.beta + min(0.0, groups.alpha)
-    if lowest < 0:
-        raise ProblemError("targets", lowest, "loss='cross_entropy' needs targets >= 0.")
-    if problem.p > 2:
-        fix = "with several layers its minimum need not be equal within groups; use 'auto', or loss='mse'."
-        raise ProblemError("method", "groups", f"cross-entropy has groups with one layer only: {fix}")
+    if lowest < 0 or groups.alpha == groups.beta == 0:
+        raise ProblemError("targets", lowest, "loss='cross_entropy' needs targets >= 0, and not all of them 0.")
     if groups.G > _MOST_GROUPS:
         fix = f"for cross-entropy at most {_MOST_GROUPS} sizes are told by groups; use 'auto', or round the sizes."
         raise ProblemError("counts", f"{groups.G} different sizes", fix)
