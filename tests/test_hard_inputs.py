@@ -91,7 +91,8 @@ def examine(problem: Problem) -> Optimum:
     assert len(optimum.status.value.split()) > 8
     weights = [float(lam) for lam in (*problem.lam_W, problem.lam_H)]
     if optimum.status is OptimumStatus.NOT_ATTAINED:
-        assert min(weights) == 0 < max(weights), optimum
+        tied = problem.constraint.beta if isinstance(problem.constraint, Near) else 0.0  # weighs the features as well
+        assert min(weights) == 0 < max(*weights, tied), optimum
     if optimum.status in (OptimumStatus.CERTIFIED, OptimumStatus.PROVED):
         assert certificate.stationarity <= 1e-6, optimum
         assert optimum.gap <= 1e-8 * max(1.0, abs(optimum.value)), optimum

@@ -31,6 +31,7 @@ from ufm.problem import Problem, objective
 
 _RANDOM_STARTS = 6
 _TIGHT = 1e-10
+_SETTLED = 1e-6  # relative slope of a critical point
 _CVXPY_GAP = 1e-6  # what cvxpy leaves of a gap that is closed
 _POLISH = 4
 _CLIMB = 1000  # steps of the dual at most, in each stage
@@ -58,17 +59,21 @@ def solve_near(problem: Problem, method: str = "auto") -> Optimum:
         climbed = _bound_along(problem, near, Y, _climbed(problem, near, Y, dual))
         bound, dual = max((bound, dual), climbed, key=lambda found: found[0])
     bound = max(bound, free.lower_bound)
-    tight = value - bound <= _TIGHT * max(1.0, value)
+    slope = slope_of(problem, W, H, b, "WHb")
+    status = OptimumStatus.BEST_KNOWN
+    if value - bound <= _TIGHT * max(1.0, value):
+        grows = float(problem.lam_W[0]) == 0 and slope > _SETTLED  # W costs nothing, and is on its way to infinity
+        status = OptimumStatus.NOT_ATTAINED if grows else OptimumStatus.CERTIFIED
     return optimum_at(
         problem,
         W,
         H,
         b,
-        status=OptimumStatus.CERTIFIED if tight else OptimumStatus.BEST_KNOWN,
+        status=status,
         method=f"features exact, {len(found)} descents of the classifier",
         value=value,
         lower_bound=bound,
-        stationarity=slope_of(problem, W, H, b, "WHb"),
+        stationarity=slope,
         dual=dual,
         work=work,
     )
