@@ -93,6 +93,27 @@ def test_single_precision_is_kept_and_its_round_off_respected() -> None:
         simulate(problem, start)
 
 
+@pytest.mark.parametrize("spoilt", [float("nan"), 0.0])
+def test_a_device_that_fails_without_a_word_is_seen(spoilt, monkeypatch) -> None:
+    """cuSOLVER's way: no exception, and eigenvectors that are none."""
+    torch = pytest.importorskip("torch")
+    linalg = importlib.import_module("array_api_compat.torch.linalg")
+    problem, start = PROBLEMS["A"], random_start(PROBLEMS["A"], 3)
+    expected = simulate(problem, start, mode="A", t1=2.0).state.H
+    right = linalg.eigh
+    asked = []
+
+    def wrong(A):
+        asked.append(A.shape)
+        values, vectors = right(A)
+        return values, vectors * spoilt
+
+    monkeypatch.setattr(linalg, "eigh", wrong)
+    found = simulate(problem, moved(start, torch.from_numpy), mode="A", t1=2.0).state.H
+    assert asked
+    np.testing.assert_allclose(to_numpy(found), expected, atol=1e-10)
+
+
 def namespace_functions() -> set[str]:
     """Every name that the flow takes from an array namespace, "linalg.qr" and the like included."""
     found = set()

@@ -14,7 +14,7 @@ Namespace = Any
 Backend = Literal["auto", "numpy", "cupy", "torch"]
 _SHORT = ("bfloat16", "float8_", "float6_", "float4_")  # floats that torch and JAX have and NumPy lacks
 
-__all__ = ["Array", "Backend", "Namespace", "array_namespace", "namespace_of", "to_numpy", "transposed"]
+__all__ = ["Array", "Backend", "Namespace", "array_namespace", "eigh", "namespace_of", "to_numpy", "transposed"]
 
 
 def namespace_of(backend: Backend = "auto") -> Namespace:
@@ -63,6 +63,27 @@ def to_numpy(x: Array) -> np.ndarray:
 def _known(x: np.ndarray) -> np.ndarray:
     """float32 for the short floats that JAX adds to NumPy's."""
     return x.astype(np.float32) if x.dtype.name.startswith(_SHORT) else x
+
+
+def eigh(A: Array) -> tuple[Array, Array]:
+    """Eigenvalues, rising, and orthonormal vectors (n x n) of a symmetric matrix.
+
+    cuSOLVER may fail without a word: CuPy hands back what there is, unless `cupyx.errstate(linalg="raise")` asks it to
+    look. So what a device returns is put in, A V against V diag(values) and V'V against I, and found anew by NumPy where it does
+    not fit.
+    """
+    xp = array_namespace(A)
+    values, vectors = xp.linalg.eigh(A)
+    if is_numpy_array(A):
+        return values, vectors
+    like, n = {"dtype": A.dtype, "device": getattr(A, "device", None)}, A.shape[0]
+    noise = 100 * n * float(xp.finfo(A.dtype).eps)
+    off = float(xp.max(xp.abs(A @ vectors - vectors * values)))
+    skew = float(xp.max(xp.abs(vectors.T @ vectors - xp.eye(n, **like))))
+    if off <= noise * float(xp.max(xp.abs(A))) and skew <= noise:  # nan is neither
+        return values, vectors
+    values, vectors = np.linalg.eigh(to_numpy(A))
+    return xp.asarray(values, **like), xp.asarray(vectors, **like)
 
 
 def transposed(x: Array) -> Array:

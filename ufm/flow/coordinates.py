@@ -16,7 +16,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from ufm.arrays import Array, array_namespace, to_numpy
+from ufm.arrays import Array, array_namespace, eigh, to_numpy
 from ufm.constraints import FixedClassifier
 from ufm.errors import ProblemError
 from ufm.flow.field import Field, field_of
@@ -246,7 +246,7 @@ def _by_covariance(problem: Problem, mode: str, start: State, parts: _Parts) -> 
     if held is not None and span is not None:
         held, outside = span.T @ held, held - span @ (span.T @ held)
     if mode == "A":
-        eigenvalues, U = xp.linalg.eigh(W[0].T @ W[0] - Ht.T @ Ht - B)
+        eigenvalues, U = eigh(W[0].T @ W[0] - Ht.T @ Ht - B)
         W, Ht, span = [W[0] @ U], Ht @ U, U if span is None else span @ U
         total_D0, behind = float(xp.sum(eigenvalues)), None
         within: Law | Scatter = Law(float(problem.lam_H), eigenvalues, total_D0, max(_trace(B), 0.0))
@@ -272,7 +272,7 @@ def _trace(B: Array) -> float:
 def _root(B: Array) -> Array:
     """L (d x k) with L L' = B to round-off, B symmetric and not negative."""
     xp = array_namespace(B)
-    values, vectors = xp.linalg.eigh((B + B.T) / 2)
+    values, vectors = eigh((B + B.T) / 2)
     kept = int(xp.sum(xp.astype(values > B.shape[0] * xp.finfo(B.dtype).eps * values[-1], xp.int64)))
     first = B.shape[0] - max(kept, 1)
     return vectors[:, first:] * xp.sqrt(xp.where(values[first:] > 0, values[first:], 0 * values[first:]))
