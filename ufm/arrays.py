@@ -69,8 +69,8 @@ def eigh(A: Array) -> tuple[Array, Array]:
     """Eigenvalues, rising, and orthonormal vectors (n x n) of a symmetric matrix.
 
     cuSOLVER may fail without a word: CuPy hands back what there is, unless `cupyx.errstate(linalg="raise")` asks it to
-    look. So what a device returns is put in, A V against V diag(values) and V'V against I, and found anew by NumPy where it does
-    not fit.
+    look. So what a device returns is put in, A V against V diag(values) and V'V against I, and where it does not fit
+    NumPy finds it anew.
     """
     xp = array_namespace(A)
     values, vectors = xp.linalg.eigh(A)
