@@ -230,3 +230,10 @@ def test_output_in_a_pipe_has_no_escape_codes_or_bars():
     assert "\x1b" not in done.stdout + done.stderr
     assert done.stderr == ""
     assert re.search(r"verdict +proved", done.stdout)
+
+
+def test_a_million_classes_are_told_by_their_sizes():
+    done = ufm("solve", "--classes", "1000000", "--counts", "100", "--t-rel", "0.3", "--method", "groups")
+    assert done.returncode == 0
+    assert "by size of the classes" in done.stdout
+    assert "999999 x 7" in done.stdout

@@ -41,6 +41,7 @@ def solve(
 
     Example: ufm solve --classes 10 --t-rel 0.1 --loss cross_entropy --constraint non_negative
     """
+    from ufm.optimum import GroupedOptimum
     from ufm.optimum import solve as find_optimum
 
     stated = flags.build_problem(
@@ -63,9 +64,23 @@ def solve(
     out.print(f"{stated!r}\n{optimum.status.name}: {optimum.status.value}", markup=False)
     scalars = [[str(k), f"{float(v):.10g}"] for k, v in record.values.data_vars.items() if v.ndim == 0]
     out.print(table(f"optimum by {optimum.method}", ["observable", "value"], scalars))
-    singular = ", ".join(f"{s:.6g}" for s in optimum.singular_values[:12])
-    out.print(f"singular values of W H: {singular}{' ...' if optimum.singular_values.size > 12 else ''}")
+    shown = [f"{s:.6g}" for s in optimum.singular_values[:12]]
+    if isinstance(optimum, GroupedOptimum):
+        shown = [f"{n} x {s}" for s, n in zip(shown, optimum.multiplicities, strict=False)]
+        out.print(_by_group(optimum))
+    out.print(f"singular values of W H: {', '.join(shown)}{' ...' if optimum.singular_values.size > 12 else ''}")
     out.print(f"second order: {optimum.certificate.second_order}", markup=False)
+
+
+def _by_group(optimum: Any) -> Any:
+    """A row for the classes of each size: norm of a mean, cosine of two, logits of the own target and of another."""
+    heads = ["classes", "samples each", "norm", "cosine", "own logit", "other logit", "bias"]
+    columns = (optimum.norm, optimum.cosine_within, optimum.logit_own, optimum.logit_within, optimum.bias)
+    rows = [
+        [str(number), str(size), *(f"{float(column[g]):.6g}" for column in columns)]
+        for g, (number, size) in enumerate(zip(optimum.number, optimum.size, strict=True))
+    ]
+    return table("by size of the classes", heads, rows)
 
 
 def _solve_over(
