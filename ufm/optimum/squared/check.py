@@ -67,7 +67,8 @@ def _bound(problem: Problem, Z: np.ndarray, b: np.ndarray) -> tuple[float, np.nd
     penalty = float(reduced.lam_b * (b @ b) / 2) if np.isfinite(reduced.lam_b) else 0.0
     value = float(np.sum(E**2)) / 2 + within / (2 * problem.N) + reduced.threshold * float(s.sum()) + penalty
     bound, E = _scaled_dual(reduced, E, b)
-    rank = int(np.sum(s > max(Z.shape) * np.finfo(float).eps * max(float(s[0]), 1e-300)))
+    size = max(float(s[0]), float(np.linalg.norm(b)), 1e-300)  # taking b off logits leaves its round-off behind
+    rank = int(np.sum(s > max(Z.shape) * np.finfo(float).eps * size))
     return bound, E, (rank, value)
 
 
