@@ -56,6 +56,17 @@ def test_an_optimum_shows_value_bound_and_status(name):
     assert f"{optimum.value:.12g}" in seen
 
 
+def test_an_optimum_by_groups_shows_its_sizes_and_how_often_a_singular_value_is_one():
+    labels = ufm.classes(ufm.encodings.one_hot(1000), counts=[50] * 400 + [5] * 600)
+    problem = ufm.Problem(labels, lam_W=1e-3, lam_H=1e-6)
+    optimum = ufm.solve(problem, method="groups")
+    seen = words(optimum._repr_html_())
+    assert seen.startswith("GroupedOptimum")
+    assert optimum.status.name in seen
+    assert "400 with 50 samples each" in seen
+    assert "(400 times)" in seen
+
+
 def test_a_comparison_marks_what_disagrees():
     optimum = ufm.solve(PROBLEMS["shallow"]).record()
     flow = ufm.simulate(PROBLEMS["shallow"], t1=1.0).record()

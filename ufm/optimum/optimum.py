@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 from functools import cached_property, partial, reduce
+from typing import Any
 
 import numpy as np
 
 from ufm.constraints import FeatureMetric
-from ufm.display import card, number, pill
 from ufm.errors import UfmError
 from ufm.metrics.state import labelled, observables
+from ufm.optimum.answer import Answer
 from ufm.optimum.certificate import Certificate, balance, closed, stationarity
 from ufm.optimum.curvature import NO_POINT, second_order
 from ufm.optimum.status import OptimumStatus
@@ -16,8 +17,8 @@ from ufm.problem import ClassTargets, Problem
 from ufm.record import Record
 
 
-@dataclass(frozen=True, eq=False)
-class Optimum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Optimum(Answer):
     """A minimiser of a problem, and how sure that is.
 
     value, lower_bound: of the objective; method: what found it; W: tuple of layers, last first (m x d for one); H:
@@ -33,21 +34,6 @@ class Optimum:
     b: np.ndarray
     singular_values: np.ndarray
     certificate: Certificate
-
-    @property
-    def value(self) -> float:
-        """The objective at this point (the infimum where it is not attained)."""
-        return self.certificate.value
-
-    @property
-    def lower_bound(self) -> float:
-        """No point has a smaller objective than this."""
-        return self.certificate.lower_bound
-
-    @property
-    def gap(self) -> float:
-        """Value - lower_bound."""
-        return self.certificate.gap
 
     @property
     def product(self) -> np.ndarray:
@@ -72,14 +58,13 @@ class Optimum:
 
     def observed(self) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
         """Observables, value, bound and rank: arrays with the names of their dimensions."""
-        targets, certificate = self.problem.targets, self.certificate
+        targets = self.problem.targets
         weights = {"lam_H": float(self.problem.lam_H), "lam_b": float(self.problem.lam_b)}
         counts, codes = targets.multiplicity, targets.columns
         if self.H.shape[1] != codes.shape[1]:  # features near given ones may differ within a class
             counts, codes = np.ones(targets.N), targets.matrix()
         seen = observables(self.product, self.H, self.b, counts, codes, **weights)
-        extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": certificate.rank}
-        extra |= {"balance": certificate.balance, "penalty_gap": self._penalty_gap()}
+        extra = self._certified() | {"balance": self.certificate.balance, "penalty_gap": self._penalty_gap()}
         return labelled({**seen, **extra})
 
     def _penalty_gap(self) -> float:
@@ -97,31 +82,16 @@ class Optimum:
 
     def record(self) -> Record:
         """The observables of this optimum, with its value, bound and certificate, as a Record."""
-        provenance = {"method": self.method, "status": self.status.name, "work": self.certificate.work}
-        return Record.of("optimum", self.observed(), problem=self.problem, provenance=provenance)
+        return Record.of("optimum", self.observed(), problem=self.problem, provenance=self._provenance())
 
-    def __repr__(self) -> str:
-        return (
-            f"Optimum(value={self.value:.12g}, gap={self.gap:.1e}, rank={self.certificate.rank}, "
-            f"method={self.method!r}, {self.status.name}: {self.status.value})"
-        )
-
-    def _repr_html_(self) -> str:
-        certain = self.status.name.startswith(("CERTIFIED", "PROVED"))
+    def _rows(self) -> dict[str, Any]:
         of_classes = isinstance(self.problem.targets, ClassTargets)
-        rows = {
-            "value": number(self.value),
-            "lower bound": number(self.lower_bound),
-            "gap": f"{self.gap:.1e}",
-            "status": pill(self.status.name, "#cfe6f5" if certain else "#f6e3b5"),
-            "rank": self.certificate.rank,
+        return {
             "second order": self.certificate.second_order,
             "singular values of W H": _few(self.singular_values),
             "norms of class means" if of_classes else "norms of features": _few(np.linalg.norm(self.H, axis=0)),
             "bias": _few(self.b) if self.problem.has_bias else "none",
-            "method": self.method,
         }
-        return card("Optimum", rows, note=self.status.value)
 
 
 def _few(values: np.ndarray, most: int = 8) -> str:

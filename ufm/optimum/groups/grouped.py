@@ -1,17 +1,19 @@
 """The answer of `solve(problem, method="groups")`: an optimum told by groups of exchangeable classes, for any K."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ufm.optimum.answer import Answer
 from ufm.optimum.certificate import Certificate
 from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 from ufm.record import Record
 
 
-@dataclass(frozen=True, eq=False)
-class GroupedOptimum:
+@dataclass(frozen=True, eq=False, repr=False)
+class GroupedOptimum(Answer):
     """A minimiser in which the classes of one group look alike; nothing here is larger than K or G x G.
 
     member (K): the group of each class; number, size (G): classes of a group, samples of each of its classes;
@@ -40,21 +42,6 @@ class GroupedOptimum:
     multiplicities: np.ndarray
     certificate: Certificate
 
-    @property
-    def value(self) -> float:
-        """The objective at this point (the infimum where it is not attained)."""
-        return self.certificate.value
-
-    @property
-    def lower_bound(self) -> float:
-        """No point has a smaller objective than this."""
-        return self.certificate.lower_bound
-
-    @property
-    def gap(self) -> float:
-        """Value - lower_bound."""
-        return self.certificate.gap
-
     def record(self) -> Record:
         """What is known of each group, with value, bound and certificate, as a Record."""
         per_group = {
@@ -73,12 +60,17 @@ class GroupedOptimum:
             "distinct_singular_values": (("distinct_direction",), self.singular_values),
             "multiplicity": (("distinct_direction",), self.multiplicities),
         }
-        extra = {"value": self.value, "lower_bound": self.lower_bound, "gap": self.gap, "rank": self.certificate.rank}
-        provenance = {"method": self.method, "status": self.status.name, "work": self.certificate.work}
-        return Record.of("optimum", {**values, **extra}, problem=self.problem, provenance=provenance)
-
-    def __repr__(self) -> str:
-        return (
-            f"GroupedOptimum(G={self.number.size}, value={self.value:.12g}, gap={self.gap:.1e}, "
-            f"rank={self.certificate.rank}, method={self.method!r}, {self.status.name}: {self.status.value})"
+        return Record.of(
+            "optimum", {**values, **self._certified()}, problem=self.problem, provenance=self._provenance()
         )
+
+    def _rows(self) -> dict[str, Any]:
+        groups = zip(self.number, self.size, self.norm, self.cosine_within, self.bias, strict=True)
+        told = "{:,} with {:,} samples each: norm {:.4g}, cosine {:.4g}, bias {:.4g}"
+        most = 8
+        lines = [told.format(*group) for group in list(groups)[:most]]
+        values = [f"{s:.4g} ({k:,} times)" for s, k in zip(self.singular_values, self.multiplicities, strict=True)]
+        return {
+            "classes": "; ".join(lines) + ("; ..." if self.number.size > most else ""),
+            "singular values of W H": ", ".join(values[:most]) + (", ..." if len(values) > most else ""),
+        }

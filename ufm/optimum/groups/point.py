@@ -15,6 +15,7 @@ from ufm.optimum.groups.grouped import GroupedOptimum
 from ufm.optimum.status import OptimumStatus
 from ufm.optimum.symmetry import Groups
 from ufm.problem import Problem
+from ufm.tolerance import roundoff
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +112,7 @@ def _geometry(problem: Problem, groups: Groups, point: GroupPoint) -> dict[str, 
     counted = np.concatenate([np.ones(point.s.size, dtype=int), number - 1])
     kept = np.flatnonzero((values > 0) & (counted > 0))
     order = kept[np.argsort(-values[kept], kind="stable")]
+    distinct, multiplicities = _distinct(values[order], counted[order])
     return {
         "norm": np.where(alive, norm, 0.0),
         "cosine_within": pairs,
@@ -119,9 +121,17 @@ def _geometry(problem: Problem, groups: Groups, point: GroupPoint) -> dict[str, 
         "logit_within": logit_within,
         "logit_between": logit,
         "bias": bias,
-        "singular_values": values[order],
-        "multiplicities": counted[order],
+        "singular_values": distinct,
+        "multiplicities": multiplicities,
     }
+
+
+def _distinct(values: np.ndarray, counted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Descending values with those that agree up to round-off told once, and how often each is one in all."""
+    if not values.size:
+        return values, counted
+    first = np.concatenate([[True], values[:-1] - values[1:] > roundoff(values[0])])
+    return values[first], np.add.reduceat(counted, np.flatnonzero(first))
 
 
 def _residuals(problem: Problem, groups: Groups, point: GroupPoint) -> dict[str, Any]:
