@@ -9,7 +9,8 @@ from ufm.derivation import Derivation, Proof
 from ufm.derivation import SquaredNorm as norm2
 from ufm.derivation.load import prove
 from ufm.derivation.proof import equation
-from ufm.symbols import K, N, d, n
+from ufm.derivation.regimes import Regime
+from ufm.symbols import K, N, d, n, time
 
 # the paper's weights
 lam_W, lam_H = sp.Symbol("lambda_W", positive=True), sp.Symbol("lambda_H", nonnegative=True)
@@ -121,6 +122,55 @@ def thm3_1_ratio() -> Derivation:
     )
     proof.sign("negative", "which is negative.", sp.Lt(slope, 0, evaluate=False))
     return proof.conclude(claims={"nc1_ratio strictly decreases along the flow": sp.Lt(slope, 0, evaluate=False)})
+
+
+def thm3_1_limit() -> Derivation:
+    """Features that stay bounded leave the between-class trace a growth of its own."""
+    within, between = prove("tirer2023:thm3_1_within"), prove("tirer2023:thm3_1_between_corrected")
+    proof = Proof("NC1 vanishes", "$\\lambda_H > 0$, $\\Sigma_W(H_0) \\ne 0$, $\\Sigma_B(H_0) \\ne 0$.")
+    beta, gain = sp.symbols("beta g", positive=True)
+    T, S, G = sp.MatrixSymbol("T", d, d), sp.MatrixSymbol("S", d, d), sp.MatrixSymbol("G", d, K)
+    proof.section("Bounded features")
+    proof.given(
+        "energy",
+        "A gradient flow does not raise its loss, so that $\\frac{\\lambda_H}{2N}\\lVert H\\rVert^2$ stays at most its "
+        "start $L_0$. As $HH' = n(\\bar H\\bar H' + XX')$, no eigenvalue of $M = \\bar H\\bar H' + XX' + \\lambda_WI$ "
+        "ever exceeds $\\beta = 2NL_0/(n\\lambda_H) + \\lambda_W$: there is a $T$ with $M = \\beta I - T'T$, and, as "
+        "the eigenvalues of $TT'$ do not exceed $\\beta$ either, an $S$ with",
+        {T * T.T: beta * sp.Identity(d) - S.T * S},
+    )
+    proof.section("The growth")
+    proof.uses(
+        "between",
+        "The between-class trace $B$ has $dB/dt \\ge -2\\lambda_HB + 2\\lambda_W\\lVert G\\rVert^2$ with "
+        "$G = M^{-1}\\bar HP$, $\\lVert MG\\rVert^2 = KB$,",
+        between,
+    )
+    proof.squares(
+        "share",
+        "and $\\lVert G\\rVert^2$ is at least $KB/\\beta^2$:",
+        beta**2 * norm2(G) - norm2(beta * G - T.T * T * G),
+        sp.S.Zero,
+        [(beta, T * G), (sp.S.One, S * T * G)],
+    )
+    proof.uses(
+        "within", "so that $dB/dt \\ge (g - 2\\lambda_H)B$, $g > 0$. The within-class one, $A$, has $dA/dt \\le "
+        "-2\\lambda_HA$.", within
+    )  # fmt: skip
+    A, B = sp.symbols("A B", positive=True)
+    a, b = sp.symbols("a b", nonnegative=True)
+    slope = ((-2 * lam_H * A - a) * B - A * ((gain - 2 * lam_H) * B + b)) / B**2
+    proof.sign(
+        "rate",
+        "Hence $A/B$ falls at the rate $g$ at least,",
+        sp.Le(slope + gain * A / B, 0, evaluate=False),
+    )
+    decay = Regime("late", r"t > 0", {time: time})
+    proof.limit(
+        "limit", "and is at most its start times", sp.exp(-gain * time), (time, sp.oo), sp.S.Zero,
+        (decay, time, sp.oo),
+    )  # fmt: skip
+    return proof.conclude({"nc1_ratio": sp.S.Zero})
 
 
 # features tied to given ones
@@ -307,6 +357,7 @@ PROOFS: dict[str, Callable[[], Derivation]] = {
     "thm3_1_within": thm3_1_within,
     "thm3_1_between_corrected": thm3_1_between_corrected,
     "thm3_1_ratio": thm3_1_ratio,
+    "thm3_1_limit": thm3_1_limit,
     "cor2_2": cor2_2,
     "cor3_2": cor3_2,
     "thm4_1": thm4_1,

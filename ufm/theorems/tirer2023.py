@@ -344,8 +344,6 @@ THEOREMS = (
         motion=_late,
         assumes=(*_ASSUMES, _ALIVE),
         starts=(_SPREAD, _APART),
-        no_proof="That it falls is thm3_1_ratio. For lam_H > 0 the features stay bounded, so tr Sigma_B gains on "
-        "exp(-2 lam_H t) at a rate bounded below and the ratio falls exponentially; not formalised.",
     ),
     _of_response(
         "cor2_2",
