@@ -69,9 +69,9 @@ def extended(tmp_path_factory):
     assert len(files) == 7
     samples = folder / "ufm" / "metrics" / "samples.py"
     text = samples.read_text(encoding="utf-8")
-    (line,) = re.findall(r'`("mean_peak": .*?)`', page)
+    (line,) = re.findall(r'`(_one\("mean_peak".*?\),)`', page)
     text = text.replace("ncc, norms, rank", "ncc, norms, peak, rank")
-    text = text.replace('"vci": vci.vci(split),', f'"vci": vci.vci(split), {line}')
+    text = text.replace("OF_CLASSES: tuple[Family, ...] = (", f"OF_CLASSES: tuple[Family, ...] = (\n    {line}")
     samples.write_text(text, encoding="utf-8")
     return folder
 

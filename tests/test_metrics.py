@@ -316,7 +316,10 @@ def test_free_and_absent_biases_have_their_own_invariants() -> None:
         ({"W": np.ones((K, d)), "b": np.ones(K + 1)}, "one per row"),
         ({"problem": one_hot_problem(1.0, n=9)}, "class sizes"),
         ({"labels": classes(np.eye(K), 5)}, "25 samples"),
-        ({"labels": np.ones((2, 20))}, "without W leave nothing"),
+        ({"labels": np.full((2, 20), np.nan)}, "no finite numbers"),
+        ({"labels": np.ones((2, 20)), "outside": np.ones((d, 3))}, "defined for classes"),
+        ({"outside": np.ones((3, d))}, "transpose it"),
+        ({"labels": np.array(["a"] * 19 + [None], dtype=object)}, "do not sort"),
         ({"labels": np.ones((20, 1))}, "transpose them.*of classes, N labels"),
         ({"H": np.full((d, 20), 1e200)}, "rescale the features"),
         ({"H": np.full((d, 20), 1e-200)}, "rescale the features"),
@@ -328,6 +331,6 @@ def test_free_and_absent_biases_have_their_own_invariants() -> None:
 )
 def test_inputs_that_cannot_be_measured_say_why(change: dict, message: str) -> None:
     H, labels = noisy()
-    given = {"H": H, "labels": labels, "W": None, "b": None, "problem": None} | change
+    given = {"H": H, "labels": labels, "W": None, "b": None, "problem": None, "outside": None} | change
     with pytest.raises(UfmError, match=message):
-        measure(given["H"], given["labels"], given["W"], given["b"], problem=given["problem"])
+        measure(given["H"], given["labels"], given["W"], given["b"], problem=given["problem"], outside=given["outside"])

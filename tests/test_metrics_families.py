@@ -1,6 +1,7 @@
 """The field's further metrics: exact on frames, equal to their definitions written out, and able to fail."""
 
 import math
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -170,6 +171,10 @@ def test_ranks() -> None:
     assert rank.stable_rank(1e200 * A) == pytest.approx(4), "squares must not overflow"
 
 
+needs_skdim = pytest.mark.skipif(find_spec("skdim") is None, reason="the extra `dimension` is not installed")
+
+
+@needs_skdim
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_two_nn_on_a_flat_cloud_in_many_dimensions(dimension: int) -> None:
     cube = np.random.default_rng(0).uniform(size=(dimension, 2000))
@@ -181,6 +186,7 @@ def test_two_nn_on_a_flat_cloud_in_many_dimensions(dimension: int) -> None:
     assert intrinsic_dimension.two_nn(repeated) == pytest.approx(found, rel=1e-12), "coincident samples count once"
 
 
+@needs_skdim
 def test_two_nn_against_the_likelihood_of_a_pareto_law() -> None:
     H = np.random.default_rng(3).standard_normal((3, 1500))
     squares = np.sum(H**2, axis=0)
@@ -191,6 +197,7 @@ def test_two_nn_against_the_likelihood_of_a_pareto_law() -> None:
     assert intrinsic_dimension.two_nn(H) == pytest.approx(likelihood, rel=0.1)  # two estimators of one number
 
 
+@needs_skdim
 def test_two_nn_refuses_what_has_no_answer() -> None:
     with pytest.raises(UfmError, match="distinct samples"):
         intrinsic_dimension.two_nn(np.ones((3, 50)))

@@ -307,8 +307,21 @@ def test_two_nn_of_scikit_dimension_starts_its_law_at_zero():
         y = -np.log(1 - F)
         return float(x @ y / (x @ x))
 
+    pytest.importorskip("skdim", reason="the extra `dimension` is not installed")
     assert two_nn(points) == pytest.approx(slope(np.arange(1, 361) / 400), rel=1e-9)  # F(mu_i) = i/N, as in the paper
     assert slope(np.arange(360) / 400) < two_nn(points) * (1 - 1e-3)
+
+
+def test_two_nn_is_that_of_scikit_dimension_on_distances_found_here():
+    skdim = pytest.importorskip("skdim.id", reason="the extra `dimension` is not installed")
+    points = np.random.default_rng(11).standard_normal((4, 300))
+    theirs = skdim.TwoNN().fit(points.T)
+    assert two_nn(points) == pytest.approx(theirs.dimension_, rel=1e-12)
+    assert two_nn(points, 0.4) == pytest.approx(skdim.TwoNN(discard_fraction=0.4).fit(points.T).dimension_, rel=1e-12)
+    wide = np.linalg.qr(np.random.default_rng(12).standard_normal((30, 4)))[0] @ points  # the same distances
+    assert skdim.TwoNN().fit(wide.T).dimension_ == pytest.approx(theirs.dimension_, rel=1e-9)
+    assert two_nn(wide + 1e6) == pytest.approx(theirs.dimension_, rel=1e-6)
+    assert abs(skdim.TwoNN().fit(wide.T + 1e6).dimension_ / theirs.dimension_ - 1) > 1e-3
 
 
 # The table

@@ -49,7 +49,9 @@ def test_a_stream_says_what_the_whole_says(counts: int | list[int], batch: int, 
     assert {"nc1", "nc1_ratio", "cdnv", "vci", "nc3", "singular_values", "feature_norm"} <= set(streamed.values)
     left_out = set(map(str, whole.values)) - set(map(str, streamed.values))
     second_pass = {"nc4", "accuracy", "ncc_accuracy", "margin_least", "margin_mean"}
-    second_pass |= {"loss_nc1", "loss_nc23", "loss_off_ls"} | ({"nc1_class_weighted"} if np.ptp(counts) else set())
+    second_pass |= {"numerical_rank", "loss_nc1", "loss_nc23", "loss_off_ls"} | (
+        {"nc1_class_weighted"} if np.ptp(counts) else set()
+    )
     assert left_out == second_pass, "all that moments determine, and nothing that they do not"
 
 

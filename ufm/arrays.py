@@ -5,7 +5,7 @@ import importlib.util
 from typing import Any, Literal
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_array, to_device
+from array_api_compat import array_namespace, is_array_api_obj, is_cupy_array, is_numpy_array, to_device
 
 from ufm.errors import MissingExtraError, UfmError
 
@@ -51,11 +51,13 @@ def to_numpy(x: Array) -> np.ndarray:
     """Any backend's array as a NumPy array on the host; floats that NumPy lacks, bfloat16 above all, as float32."""
     if is_numpy_array(x) or not hasattr(x, "shape"):
         return _known(np.asarray(x))
-    if hasattr(x, "get") and not hasattr(x, "numpy"):  # CuPy copies to the host with .get()
+    if is_cupy_array(x):  # which copies to the host when it is told to
         return x.get()
     if hasattr(x, "detach"):
         short = str(x.dtype).removeprefix("torch.").startswith(_SHORT)
         return np.asarray(to_device((x.float() if short else x).detach(), "cpu"))
+    if not is_array_api_obj(x):  # a table of pandas, a labelled array: they know how to become NumPy's
+        return _known(np.asarray(x))
     host = array_namespace(x).__array_namespace_info__().default_device()
     return _known(np.asarray(to_device(x, host)))
 

@@ -12,8 +12,9 @@ from ufm import encodings
 from ufm.arrays import to_numpy
 from ufm.compare import Comparison, compare
 from ufm.errors import UfmError
-from ufm.measure import layers_of, measure, one_hot_codes
+from ufm.measure import measure
 from ufm.metrics.geometry import frame_distance
+from ufm.metrics.given import layers_of, one_hot_codes
 from ufm.metrics.regression import nrc3
 from ufm.metrics.weight_balance import direction_balance, effective_lam_H, two_weights
 from ufm.optimum import Optimum, solve

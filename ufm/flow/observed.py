@@ -12,7 +12,7 @@ from ufm.metrics.factors import energy_ratio
 from ufm.metrics.isotropic_shift import isotropic_shift
 from ufm.metrics.modes import Axes, mode_strengths, target_axes
 from ufm.metrics.nc1 import nc1, nc1_ratio
-from ufm.metrics.samples import of_classifier, of_features, of_regression
+from ufm.metrics.samples import Classified, Regressed, of_classified, of_regressed
 from ufm.metrics.spectrum import singular_values
 from ufm.metrics.split import split_classes
 from ufm.metrics.state import invariants, labelled, observables
@@ -77,13 +77,14 @@ def _everything(problem: Problem, at: Coordinates, y: Array, t: float) -> dict[s
     W, b = state.product, np.zeros(problem.m) if state.b is None else state.b
     if state.S is None:
         if not isinstance(targets, ClassTargets):
-            return {k: np.asarray(v) for k, v in of_regression(state.H, W, b, targets.columns).items()}
+            regressed = Regressed(state.H, targets.columns, tuple(state.W), b, problem)
+            return {k: np.asarray(v) for k, v in of_regressed(regressed).items()}
         if targets.K == 1:
             return {}
         labels = targets.labels()
         H = state.H if state.H.shape[1] == problem.N else state.H[:, labels]
-        split = split_classes(H, labels)
-        return {k: np.asarray(v) for k, v in (of_features(split) | of_classifier(split, W, b, targets.codes)).items()}
+        found = of_classified(Classified(split_classes(H, labels), tuple(state.W), b, targets.codes, problem, H))
+        return {k: np.asarray(v) for k, v in found.items()}
     if not isinstance(targets, ClassTargets) or targets.K == 1:
         return {}
     N, spread = problem.N, np.full(targets.K, float(np.trace(state.S)))

@@ -41,7 +41,21 @@ def neco(
     if H.shape[0] != mean.size:
         raise UfmError(f"H is {H.shape}, the training features are {train.shape}: d must agree.")
     moved = H - mean[:, None] if centred else np.asarray(H, dtype=np.float64)
-    norms = np.linalg.norm(moved, axis=0)
-    inside = np.linalg.norm(P.T @ moved, axis=0)
     factor = np.ones(H.shape[1]) if logits is None else np.max(logits, axis=0)
-    return factor * inside / np.where(norms > 0, norms, 1.0)
+    return factor * share_inside(moved, P)
+
+
+def share_inside(H: np.ndarray, P: np.ndarray) -> np.ndarray:
+    """||P'h||/||h|| for each column of H (d x N -> N) and orthonormal columns P (d x k): 0 to 1; 0 for h = 0."""
+    norms = np.linalg.norm(H, axis=0)
+    return np.minimum(np.linalg.norm(P.T @ H, axis=0) / np.where(norms > 0, norms, 1.0), 1.0)
+
+
+def auroc(inside: np.ndarray, outside: np.ndarray) -> float:
+    """Share of pairs in which the score inside (N) is above the one outside (N'), equal ones counted half.
+
+    The area under the receiver operating characteristic: 1/2 for scores that say nothing, 1 for scores that tell all.
+    """
+    known = np.sort(outside)
+    below = np.searchsorted(known, inside, "left") + np.searchsorted(known, inside, "right")
+    return float(np.mean(below) / (2 * known.size))

@@ -36,7 +36,7 @@ def of_means_and_classifier(
     means: np.ndarray, centred: np.ndarray, counts: np.ndarray, W: np.ndarray, b: np.ndarray, codes: np.ndarray
 ) -> dict[str, Any]:
     """What a classifier W (m x d), b (m) adds to class means and the same less hbar (d x K); codes are m x K."""
-    values: dict[str, Any] = geometry_of(W, means, b) | {
+    return geometry_of(W, means, b) | {
         "bias_gap": np.linalg.norm(b - codes @ (counts / np.sum(counts))),
         "bias_spread": bias.bias_spread(b),
         "role_spread": geometry.role_spread(means, codes),
@@ -44,13 +44,15 @@ def of_means_and_classifier(
         "isotropic_shift": isotropic_shift(W, codes, counts),
         "nc3_balance": duality.balance(W, means, counts),
     }
-    K = means.shape[1]
-    if W.shape[0] != K:
-        return values
-    return values | {
+
+
+def of_duality(means: np.ndarray, centred: np.ndarray, W: np.ndarray) -> dict[str, Any]:
+    """What a classifier with one row a class (K x d) adds: each row against its own class mean."""
+    etf = geometry.simplex_gram(means.shape[1])
+    return {
         **uniform_duality(W, centred),
         "nc3": duality.self_duality(W, centred),
         "nc3_uncentred": duality.self_duality(W, means),
-        "nc3_etf": geometry.frame_distance(W @ centred, geometry.simplex_gram(K)),
-        "nc2_etf_classifier": geometry.frame_distance(geometry.gram(W.T), geometry.simplex_gram(K)),
+        "nc3_etf": geometry.frame_distance(W @ centred, etf),
+        "nc2_etf_classifier": geometry.frame_distance(geometry.gram(W.T), etf),
     }

@@ -24,20 +24,27 @@ def roles(codes: np.ndarray) -> np.ndarray:
     return first[inverse.reshape(-1)]
 
 
-def nearest_centre(split: Split, Z: np.ndarray, codes: np.ndarray) -> dict[str, float]:
+def accuracy(decided: np.ndarray, counts: np.ndarray, codes: np.ndarray | None = None) -> float:
+    """The fraction of samples, sorted by class (n_k of each, K), whose class was found, or one with the same code."""
+    truth = np.arange(counts.size) if codes is None else roles(codes)
+    return float(np.mean(decided == np.repeat(truth, counts)))
+
+
+def nearest_centre(
+    split: Split, Z: np.ndarray, codes: np.ndarray, by_mean: np.ndarray | None = None
+) -> dict[str, float]:
     """`nc4`: the fraction of samples on which code nearest to W h + b and nearest class mean differ [papyan2020, NC4].
 
     Z: logits W h + b, bias included, columns sorted by class (m x N); codes: m x K. Also `accuracy` of the classifier
     and `ncc_accuracy` of the nearest mean. Works on deviations from the global mean, so that a common offset costs no
-    digits.
+    digits. by_mean: the decisions of the nearest mean where they are known already (N, as roles).
     """
     role = roles(codes)
-    H = split.centred()
-    truth = np.repeat(role, split.counts)
     by_classifier = role[decisions(Z, codes)]
-    by_mean = role[decisions(H, split.deviations)]
+    if by_mean is None:
+        by_mean = role[decisions(split.centred(), split.deviations)]
     return {
         "nc4": float(np.mean(by_classifier != by_mean)),
-        "accuracy": float(np.mean(by_classifier == truth)),
-        "ncc_accuracy": float(np.mean(by_mean == truth)),
+        "accuracy": accuracy(by_classifier, split.counts, codes),
+        "ncc_accuracy": accuracy(by_mean, split.counts, codes),
     }

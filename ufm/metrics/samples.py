@@ -1,73 +1,331 @@
 """Every metric of N samples that features, labels or targets, and a classifier determine: what `measure` reports."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Any
 
 import numpy as np
 
 from ufm.errors import UfmError
-from ufm.metrics import bias, cdnv, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
-from ufm.metrics.means import of_means, of_means_and_classifier
+from ufm.metrics import bias, cdnv, detection, geometry, loss_parts, nc1, ncc, norms, rank, regression, uniformity, vci
+from ufm.metrics.family import Family, Keys, Need, Values, gather
+from ufm.metrics.intrinsic_dimension import two_nn
+from ufm.metrics.means import of_duality, of_means, of_means_and_classifier
 from ufm.metrics.spectrum import spectrum, spectrum_of_samples
 from ufm.metrics.split import Split
+from ufm.metrics.weight_balance import of_balance
+from ufm.problem import Problem, objective
 
-Values = dict[str, Any]
+DOUBLE = float(np.finfo(np.float64).eps)
 
 
-def of_features(split: Split) -> Values:
-    """What features and labels alone determine."""
-    values: Values = {
-        "nc1": nc1.nc1(split),
-        "nc1_ratio": nc1.nc1_ratio(split),
-        "nc1_per_class": nc1.nc1_per_class(split),
-        "cdnv": cdnv.cdnv(split),
-        "vci": vci.vci(split),
-        "feature_norm": _feature_norm(split),
-        "stable_rank": rank.stable_rank(np.vstack([split.total.R, split.mean])),  # H'H/N = R'R + hbar hbar'
-        **of_means(split.class_means, split.deviations),
+@dataclass(frozen=True, eq=False)
+class Classified:
+    """Features in classes, and what is known beside them.
+
+    split: of H; layers: linear layers, last first, empty without a classifier; b: m; codes: m x K, None where unknown;
+    H: d x N as given; precision: of its numbers; outside: d x N', features of other data.
+    """
+
+    split: Split
+    layers: tuple[np.ndarray, ...] = ()
+    b: np.ndarray | None = None
+    codes: np.ndarray | None = None
+    problem: Problem | None = None
+    H: np.ndarray | None = None
+    precision: float = DOUBLE
+    outside: np.ndarray | None = None
+
+    @cached_property
+    def W(self) -> np.ndarray | None:
+        """The product of the layers (m x d)."""
+        return reduce(np.matmul, self.layers) if self.layers else None
+
+    @property
+    def features(self) -> np.ndarray:
+        """H (d x N), in the order and the precision that it came in."""
+        if self.H is not None:
+            return self.H
+        sorted_by_class = self.split.mean[:, None] + self.split.centred()
+        return sorted_by_class[:, np.argsort(self.split.order)]
+
+    @cached_property
+    def by_mean(self) -> np.ndarray:
+        """The class of the nearest class mean, of classes with one code the first (N, sorted by class)."""
+        found = ncc.decisions(self.split.centred(), self.split.deviations)
+        return found if self.codes is None else ncc.roles(self.codes)[found]
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """A matrix with the singular values of H/sqrt(N): H H'/N = R'R + hbar hbar'."""
+        return np.vstack([self.split.total.R, self.split.mean])
+
+    @property
+    def least(self) -> float:
+        """A lower bound on the least singular value of `root`: 0 where none is known without an SVD."""
+        inverse = self.split.total.inverse
+        return 0.0 if inverse is None else 1 / float(np.linalg.norm(inverse))
+
+    @property
+    def ybar(self) -> np.ndarray:
+        """Mean of the targets over samples (m)."""
+        return np.asarray(self.codes) @ (self.split.counts / self.split.N)
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """W h + b, columns sorted by class (m x N); a common offset of the features costs no digits."""
+        return self.W @ self.split.centred() + (self.W @ self.split.mean + self.b)[:, None]
+
+
+@dataclass(frozen=True, eq=False)
+class Regressed:
+    """Features of a regression: H d x N in double precision, targets Y (m x N), and what is known beside them."""
+
+    H: np.ndarray
+    Y: np.ndarray
+    layers: tuple[np.ndarray, ...] = ()
+    b: np.ndarray | None = None
+    problem: Problem | None = None
+    precision: float = DOUBLE
+    above: np.ndarray | None = None
+
+    @cached_property
+    def W(self) -> np.ndarray | None:
+        """The product of the layers (m x d)."""
+        return reduce(np.matmul, self.layers) if self.layers else None
+
+    @property
+    def on_top(self) -> np.ndarray | None:
+        """The layer that reads these features (out x d): one inside a network, or the first of a linear head."""
+        return self.above if self.above is not None else self.layers[-1] if self.layers else None
+
+    @cached_property
+    def hbar(self) -> np.ndarray:
+        """Mean of the features (d)."""
+        return self.H.mean(axis=1)
+
+    @cached_property
+    def root(self) -> np.ndarray:
+        """A matrix with the singular values of H/sqrt(N) that is no longer than wide."""
+        H = np.asarray(np.linalg.qr(self.H.T, mode="r")) if self.H.shape[1] > self.H.shape[0] else self.H
+        return H / np.sqrt(self.H.shape[1])
+
+    @property
+    def features(self) -> np.ndarray:
+        """H."""
+        return self.H
+
+    @property
+    def least(self) -> float:
+        """No lower bound on the least singular value of `root` is known."""
+        return 0.0
+
+
+CLASSIFIER = Need("a classifier, W (m x d)", lambda s: s.W is not None)
+ROW_A_CLASS = Need("a classifier with one row a class, W (K x d)", lambda s: s.W.shape[0] == s.split.K)
+ONE_HOT = Need("one-hot codes: others decide by distance", lambda s: _decides_by_largest(s.codes))
+UNEQUAL = Need(
+    "classes of unequal sizes: of equal ones both weightings say the same", lambda s: bool(np.ptp(s.split.counts))
+)
+OUTSIDE = Need("features of other data, outside=... (d x N')", lambda s: s.outside is not None)
+WEIGHTS = Need("a problem for its weights, problem=...", lambda s: s.problem is not None)
+SQUARED = Need(
+    "a problem with the squared loss, problem=...", lambda s: s.problem is not None and s.problem.loss == "mse"
+)
+SHALLOW = Need("one linear layer: with more, W and H are no neighbours", lambda s: len(s.layers) == 1)
+TOP_DIRECTIONS = Need("at least as many features and samples as targets", lambda s: min(s.H.shape) >= s.Y.shape[0])
+READ_BY = Need("the layer that reads these features, W", lambda s: s.on_top is not None)
+READ_ENOUGH = Need(
+    "a layer on top with as many outputs as there are targets, and as many features",
+    lambda s: s.Y.shape[0] <= min(*s.on_top.shape, *s.H.shape),
+)
+
+
+def _one(name: str, of: Callable[[Any], Any], *needs: Need) -> Family:
+    return Family((name,), lambda s: {name: of(s)}, needs)
+
+
+_OF_ANY = (
+    _one("feature_norm", lambda s: norms.feature_norm(s.features)),
+    _one("stable_rank", lambda s: rank.stable_rank(s.root)),
+    _one("numerical_rank", lambda s: float(rank.rank_above_rounding(s.root, s.precision, s.least))),
+)
+_DIMENSION = Family(
+    ("intrinsic_dimension",),
+    lambda s: {"intrinsic_dimension": two_nn(s.features)},
+    costs="looks for the two nearest neighbours of every sample among all of them",
+)
+_OF_WEIGHTS = (
+    Family(
+        ("lam_H_effective", "lam_H_by_direction", "mean_share", "lam_H_mean", "lam_H_centred", "lam_H_anisotropy"),
+        lambda s: of_balance(s.layers[-1], s.features, float(s.problem.lam_W[-1])),
+        (CLASSIFIER, WEIGHTS, SHALLOW),
+    ),
+    _one("value", lambda s: _value(s), CLASSIFIER, WEIGHTS),
+)
+
+OF_CLASSES: tuple[Family, ...] = (
+    _one("nc1", lambda s: nc1.nc1(s.split)),
+    _one("nc1_ratio", lambda s: nc1.nc1_ratio(s.split)),
+    _one("nc1_per_class", lambda s: nc1.nc1_per_class(s.split)),
+    _one("cdnv", lambda s: cdnv.cdnv(s.split)),
+    _one("vci", lambda s: vci.vci(s.split)),
+    *_OF_ANY,
+    Family(
+        (
+            *("gram", "cosines", "cosine", "cosine_centred", "class_mean_norm", "equinorm", "equiangle", "maxangle"),
+            *("nc2_etf", "nc2_etf_uncentred", "nc2_of", "uniformity_mean", "uniformity_variance"),
+        ),
+        lambda s: of_means(s.split.class_means, s.split.deviations),
+    ),
+    _one("nc1_class_weighted", lambda s: nc1.nc1(s.split, "classes"), UNEQUAL),
+    _one("nc1_ratio_class_weighted", lambda s: nc1.nc1_ratio(s.split, "classes"), UNEQUAL),
+    _one("ncc_accuracy", lambda s: ncc.accuracy(s.by_mean, s.split.counts, s.codes)),
+    Family(
+        (
+            *("classifier_norm", "classifier_gram", "classifier_distances_squared", "logits", "logit_directions"),
+            *("outside_rows", "bias", "bias_gap", "bias_spread", "role_spread", "energy_ratio", "isotropic_shift"),
+            "nc3_balance",
+        ),
+        lambda s: of_means_and_classifier(s.split.class_means, s.split.deviations, s.split.counts, s.W, s.b, s.codes),
+        (CLASSIFIER,),
+    ),
+    Family(
+        ("nc3", "nc3_uncentred", "nc3_etf", "nc2_etf_classifier", "duality_cosine_mean", "duality_cosine_spread"),
+        lambda s: of_duality(s.split.class_means, s.split.deviations, s.W),
+        (CLASSIFIER, ROW_A_CLASS),
+    ),
+    Family(
+        ("singular_values", "singular_values_centred", "singular_value_mean"),
+        lambda s: spectrum_of_samples(s.W, s.split.mean, s.split.total.R, s.split.N, s.codes.shape),
+        (CLASSIFIER,),
+    ),
+    Family(
+        ("nc4", "accuracy"),
+        lambda s: ncc.nearest_centre(s.split, s.logits, s.codes, s.by_mean),
+        (CLASSIFIER,),
+    ),
+    Family(("margin_least", "margin_mean"), lambda s: _margins(s), (CLASSIFIER, ONE_HOT)),
+    Family(
+        ("loss_nc1", "loss_nc23", "loss_off_ls"),
+        lambda s: loss_parts.loss_parts(s.split, s.W, s.b, s.codes),
+        (CLASSIFIER,),
+    ),
+    Family(
+        ("bias_invariant", "mean_invariant"),
+        lambda s: _invariants(s, s.split.mean, s.ybar, s.split.N),
+        (CLASSIFIER, SQUARED),
+    ),
+    *_OF_WEIGHTS,
+    _one("nc5", lambda s: detection.nc5(s.split.class_means, s.outside), OUTSIDE),
+    Family(
+        ("neco", "neco_outside", "neco_auroc", "neco_logit_auroc"),
+        lambda s: _neco(s),
+        (OUTSIDE,),
+    ),
+    Family(
+        ("one_vs_rest_means", "one_vs_rest_margin_means"),
+        lambda s: uniformity.one_vs_rest(s.split.deviations, "means"),
+        costs="solves one quadratic program a class",
+    ),
+    Family(
+        ("one_vs_rest_classifier", "one_vs_rest_margin_classifier"),
+        lambda s: uniformity.one_vs_rest(s.W.T, "classifier"),
+        (CLASSIFIER,),
+        costs="solves one quadratic program a row",
+    ),
+    _DIMENSION,
+)
+
+OF_TARGETS: tuple[Family, ...] = (
+    Family(
+        ("classifier_norm", "bias", "bias_spread", "bias_gap"),
+        lambda s: {
+            "classifier_norm": np.linalg.norm(s.W, axis=1),
+            "bias": s.b,
+            "bias_spread": bias.bias_spread(s.b),
+            "bias_gap": np.linalg.norm(s.b - s.Y.mean(axis=1)),
+        },
+        (CLASSIFIER,),
+    ),
+    _one("role_spread", lambda s: geometry.role_spread(s.H, s.Y)),
+    *_OF_ANY,
+    _one("nrc1", lambda s: regression.nrc1(s.H, s.Y.shape[0]), TOP_DIRECTIONS),
+    _one("nrc2", lambda s: regression.nrc2(s.H, s.W), CLASSIFIER),
+    _one("nrc3", lambda s: regression.nrc3(s.W, s.Y)[0], CLASSIFIER),
+    _one("deep_nrc1", lambda s: regression.deep_nrc1(s.H, s.Y.shape[0])),
+    _one("deep_nrc2", lambda s: regression.linear_cka(s.H, s.Y)),
+    _one("deep_nrc3", lambda s: regression.subspace_cosine(s.H, s.on_top, s.Y.shape[0]), READ_BY, READ_ENOUGH),
+    _one("deep_nrc4", lambda s: regression.probe_loss(s.H, s.Y)),
+    Family(
+        ("singular_values", "singular_values_centred", "singular_value_mean"),
+        lambda s: spectrum(s.W, s.hbar, s.H - s.hbar[:, None], np.ones(s.H.shape[1]), s.Y.shape),
+        (CLASSIFIER,),
+    ),
+    Family(
+        ("bias_invariant", "mean_invariant"),
+        lambda s: _invariants(s, s.hbar, s.Y.mean(axis=1), s.H.shape[1]),
+        (CLASSIFIER, SQUARED),
+    ),
+    *_OF_WEIGHTS,
+    _DIMENSION,
+)
+
+
+def of_classified(state: Classified, keys: Keys = None) -> Values:
+    """All that features in classes define, or `keys` of it."""
+    if state.W is not None and state.codes is not None and state.codes.shape != (state.W.shape[0], state.split.K):
+        raise UfmError(
+            f"W has {state.W.shape[0]} rows and {state.split.K} classes are present, but the codes are "
+            f"{state.codes.shape}."
+        )
+    return gather(OF_CLASSES, state, keys)
+
+
+def of_regressed(state: Regressed, keys: Keys = None) -> Values:
+    """All that features of a regression define, or `keys` of it."""
+    return gather(OF_TARGETS, state, keys)
+
+
+def _value(state: Any) -> float:
+    layers, problem = state.layers, state.problem
+    if len(layers) != problem.p - 1:
+        raise UfmError(f"W has {len(layers)} layers, the problem {problem.p - 1}; give each of them, last first.")
+    H = state.features if isinstance(state, Regressed) else state.features[:, state.split.order]
+    return float(objective(problem, layers, H.astype(np.float64), state.b if problem.has_bias else None))
+
+
+def _invariants(state: Any, hbar: np.ndarray, ybar: np.ndarray, N: int) -> Values:
+    lam_H, lam_b = float(state.problem.lam_H), float(state.problem.lam_b)
+    return {
+        "bias_invariant": bias.bias_invariant(state.W, hbar, state.b, ybar, lam_b),
+        "mean_invariant": bias.mean_invariant(state.W, hbar, ybar, lam_H, lam_b, N),
     }
-    if np.ptp(split.counts):  # unequal sizes: the other weighting says something else
-        values["nc1_class_weighted"] = nc1.nc1(split, "classes")
-        values["nc1_ratio_class_weighted"] = nc1.nc1_ratio(split, "classes")
-    return values
 
 
-def of_classifier(split: Split, W: np.ndarray, b: np.ndarray, codes: np.ndarray) -> Values:
-    """What a classifier on these features adds: codes are m x K."""
-    if codes.shape != (W.shape[0], split.K):
-        raise UfmError(f"W has {W.shape[0]} rows and {split.K} classes are present, but the codes are {codes.shape}.")
-    values: Values = of_means_and_classifier(split.class_means, split.deviations, split.counts, W, b, codes)
-    values |= spectrum_of_samples(W, split.mean, split.total.R, split.N, codes.shape)
-    Z = W @ split.centred() + (W @ split.mean + b)[:, None]
-    values |= ncc.nearest_centre(split, Z, codes) | _margins(split, Z, codes)
-    return values | loss_parts.loss_parts(split, W, b, codes)
+def _decides_by_largest(codes: np.ndarray) -> bool:
+    """Whether the nearest code is that of the largest logit: codes are columns of the identity."""
+    top = np.array_equal(np.sort(codes, axis=0)[-2:], np.repeat([[0.0], [1.0]], codes.shape[1], axis=1))
+    return top and not np.any(codes < 0)
 
 
-def of_regression(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray) -> Values:
-    """Spectrum, bias and collapse for regression: H d x N, W m x d, b (m), targets Y (m x N)."""
-    N = H.shape[1]
-    hbar = H.mean(axis=1)
-    values: Values = {"classifier_norm": np.linalg.norm(W, axis=1), "bias": b, "bias_spread": bias.bias_spread(b)}
-    values |= {"bias_gap": np.linalg.norm(b - Y.mean(axis=1)), "role_spread": geometry.role_spread(H, Y)}
-    values |= {"feature_norm": norms.feature_norm(H), "stable_rank": rank.stable_rank(_triangle(H))}
-    if min(H.shape) >= Y.shape[0]:
-        values["nrc1"] = regression.nrc1(H, Y.shape[0])
-    values |= {"nrc2": regression.nrc2(H, W), "nrc3": regression.nrc3(W, Y)[0]}
-    values |= spectrum(W, hbar, H - hbar[:, None], np.ones(N), Y.shape)
-    return values
-
-
-def _margins(split: Split, Z: np.ndarray, codes: np.ndarray) -> Values:
-    """Margins of arg max for logits Z (m x N), for one-hot codes: other codes decide by distance."""
-    if not np.array_equal(np.sort(codes, axis=0)[-2:], np.repeat([[0.0], [1.0]], split.K, axis=1)) or np.any(codes < 0):
-        return {}
-    found = uniformity.margins(Z, np.repeat(np.argmax(codes, axis=0), split.counts))
+def _margins(state: Any) -> Values:
+    """Margins of arg max, least and mean."""
+    truth = np.repeat(np.argmax(state.codes, axis=0), state.split.counts)
+    found = uniformity.margins(state.logits, truth)
     return {"margin_least": float(np.min(found)), "margin_mean": float(np.mean(found))}
 
 
-def _feature_norm(split: Split) -> float:
-    return norms.feature_norm(split.mean[:, None] + split.centred())
-
-
-def _triangle(H: np.ndarray) -> np.ndarray:
-    """A matrix with the singular values of H (d x N) that is no longer than wide."""
-    return np.asarray(np.linalg.qr(H.T, mode="r")) if H.shape[1] > H.shape[0] else H
+def _neco(state: Any) -> Values:
+    """Scores by as many principal directions as centred class means have, and how well they tell the two apart."""
+    split, outside = state.split, state.outside
+    directions = split.total.axes[0][:, : max(1, split.whitener.shape[0])]
+    inside = detection.share_inside(state.features, directions)
+    without = detection.share_inside(outside, directions)
+    found = {"neco": inside, "neco_outside": without, "neco_auroc": detection.auroc(inside, without)}
+    if state.W is None:
+        return found
+    known = np.max(state.logits, axis=0) * inside[split.order]
+    unknown = np.max(state.W @ outside + state.b[:, None], axis=0) * without
+    return found | {"neco_logit_auroc": detection.auroc(known, unknown)}

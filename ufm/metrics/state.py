@@ -25,6 +25,12 @@ DIMS: dict[str, tuple[str, ...]] = {
     "logit_directions": ("target", "class"),
     "bias": ("target",),
     "modes": ("direction",),
+    "one_vs_rest_means": ("class",),
+    "one_vs_rest_classifier": ("target",),
+    "neco": ("sample",),
+    "neco_outside": ("outside_sample",),
+    "lam_H_by_direction": ("balance_direction",),
+    "mean_share": ("balance_direction",),
     "factors_gram": ("factor_row", "other_factor_row"),
     "grams_difference": ("feature", "other_feature"),
 }

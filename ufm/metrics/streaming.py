@@ -2,8 +2,9 @@
 
 Means and scatter are updated about their own centres (chan1983), so a common offset costs no digits, and two
 accumulators merge into the one that saw both halves. What remembers d x d numbers, not d x N, cannot say everything:
-NC4, accuracies, margins, TwoNN and the class-weighted trace form of NC1 need a second pass over the samples, and so do
-the parts of the loss, which divide by directions too weak for a matrix of squares (`ufm.measure` has them all).
+NC4, accuracies, margins, TwoNN, NECO and the class-weighted trace form of NC1 need a second pass over the samples, and
+so do the numerical rank and the parts of the loss, whose weak directions are lost in a matrix of squares (`ufm.measure`
+has them all).
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
-from ufm.metrics.means import of_means, of_means_and_classifier
+from ufm.metrics.means import of_duality, of_means, of_means_and_classifier
 from ufm.metrics.pairs import squared_distances
 from ufm.metrics.rank import stable_rank
 from ufm.metrics.root import Root
@@ -106,6 +107,7 @@ class Moments:
         if W is not None:
             given = self._classifier_given(W, b, codes)
             values |= of_means_and_classifier(means, deviations, self.counts, *given)
+            values |= of_duality(means, deviations, given[0]) if given[0].shape[0] == self.kinds.size else {}
             values |= spectrum_of_samples(given[0], hbar, total.R, self.N, given[2].shape)
         plain = np.array_equal(self.kinds, np.arange(self.kinds.size))
         return Record.of("measured", labelled(values), coords=None if plain else {"class": self.kinds})

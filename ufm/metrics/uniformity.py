@@ -60,6 +60,21 @@ def one_vs_rest_distances(V: np.ndarray) -> np.ndarray:
     return found
 
 
+def one_vs_rest(V: np.ndarray, of: str) -> dict[str, np.ndarray | float]:
+    """`one_vs_rest_<of>` (K) and the least of them, `one_vs_rest_margin_<of>`, for the unit columns of V (d x K).
+
+    The second is what a softmax code makes largest [jiang2023]. nan beside a zero column, which has no direction.
+    """
+    norms = np.linalg.norm(V, axis=0)
+    if not np.all(norms > 0):
+        return {f"one_vs_rest_{of}": np.full(V.shape[1], np.nan), f"one_vs_rest_margin_{of}": float("nan")}
+    unit = V / norms
+    if unit.shape[0] > unit.shape[1]:  # distances are the same in the span of the columns
+        unit = np.asarray(np.linalg.qr(unit, mode="r"))
+    found = one_vs_rest_distances(unit)
+    return {f"one_vs_rest_{of}": found, f"one_vs_rest_margin_{of}": float(np.min(found))}
+
+
 def margins(Z: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """z_k - max_{l != k} z_l at the true class k of each sample: Z m x N, truth N rows of Z -> N.
 

@@ -62,6 +62,33 @@ def two_weights(
     return alone if alone > 0 else float("nan"), rest
 
 
+def of_balance(
+    W: np.ndarray, H: np.ndarray, lam_W: float, rank: int | None = None, with_mean: bool = True
+) -> dict[str, np.ndarray | float]:
+    """Effective weights of H (d x N) under one linear layer W (m x d): in total, by direction, of mean and centred H.
+
+    `lam_H_effective`, `lam_H_by_direction` and `mean_share` (m), `lam_H_mean`, `lam_H_centred`, and `lam_H_anisotropy`:
+    the largest over the smallest of the first `rank` directions (by default those above 1e-2 of the strongest: what
+    theory sets to zero has no weight to compare), and, with_mean, of the two weights. nan where W or H is zero.
+    """
+    hbar = np.asarray(np.mean(H, axis=1, dtype=np.float64))
+    found = direction_balance(W, H, lam_W)
+    energy = float(np.sum(np.square(H, dtype=np.float64)))
+    mean, centred = two_weights(W @ W.T, W @ hbar, W @ (H - hbar[:, None]), H.shape[1], lam_W)
+    s = found.singular_values
+    anisotropy = found.anisotropy(int(np.sum(s > _NO_MEAN * np.max(s, initial=0.0))) if rank is None else rank)
+    if with_mean and np.isfinite(mean / centred):
+        anisotropy = float(np.fmax(anisotropy, max(mean / centred, centred / mean)))
+    return {
+        "lam_H_effective": effective_lam_H(W, H, lam_W) if energy > 0 else float("nan"),
+        "lam_H_by_direction": found.lam_H,
+        "mean_share": found.mean_share,
+        "lam_H_mean": mean,
+        "lam_H_centred": centred,
+        "lam_H_anisotropy": anisotropy,
+    }
+
+
 def effective_lam_H(W: np.ndarray, H: np.ndarray, lam_W: float) -> float:
     """lam_W ||W||_F^2 / ||H||_F^2 for W (m x d) and H over all samples (d x N)."""
     energy = float(np.sum(np.square(H, dtype=np.float64)))
