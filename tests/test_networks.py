@@ -18,8 +18,9 @@ from ufm import constraints, encodings, losses
 from ufm.errors import MissingExtraError, ProblemError, UfmError
 from ufm.measure import measure
 from ufm.networks import ImageSet, Recipe, data, image_problem, load, measured, run_grid, train
-from ufm.networks.mlp import Parameters, features, forward
-from ufm.networks.training import penalised_slope
+from ufm.networks.descent import slope
+from ufm.networks.perceptron import Perceptrons, forward
+from ufm.networks.training import objective_of, state
 from ufm.networks.trials import load_trials
 from ufm.networks.workers import workers
 from ufm.problem import Problem, classes, samples
@@ -131,18 +132,18 @@ def test_unknown_recipe_field_is_named() -> None:
 
 def test_initial_scale(digits: ImageSet) -> None:
     recipe = replace(SMALL, d=64)
-    parameters = Parameters.random(digits.pixels, recipe, 10, torch.Generator().manual_seed(0))
-    norms = features(parameters, torch.from_numpy(digits.X)).norm(dim=1)
+    networks = Perceptrons.random(recipe.architecture(digits.pixels, 10), [torch.Generator().manual_seed(0)])
+    norms = forward(networks, torch.from_numpy(digits.X)).features.norm(dim=2)
     assert 0.3 < float(norms.mean()) < 3, "features start at norm O(1)"
-    assert float(parameters.W.norm(dim=1).mean()) == pytest.approx(1, abs=0.2)
-    assert not parameters.b.any()
+    assert float(networks.W.norm(dim=2).mean()) == pytest.approx(1, abs=0.2)
+    assert not networks.b.any()
 
 
-def doubles(images: ImageSet, recipe: Recipe, m: int, heads: int = 1) -> Parameters:
+def doubles(images: ImageSet, recipe: Recipe, m: int, heads: int = 1, seeds: int = 1) -> Perceptrons:
     """Random parameters in double precision, biases not zero."""
-    parameters = Parameters.zeros(images.pixels, recipe, m, torch.float64, heads=heads)
-    parameters.flat.normal_(0, 0.2, generator=torch.Generator().manual_seed(1))
-    return parameters
+    networks = Perceptrons.zeros(recipe.architecture(images.pixels, m, heads), seeds, torch.float64)
+    networks.flat.normal_(0, 0.2, generator=torch.Generator().manual_seed(1))
+    return networks
 
 
 @pytest.mark.parametrize("lam_b", [0.0, 0.7])
@@ -164,23 +165,24 @@ def test_slope_is_the_derivative_of_the_stated_objective(
     recipe = replace(SMALL, hidden=(9, 8), d=7, **changes)
     lam_W = tuple(0.02 + 0.01 * l for l in range(heads))
     problem = image_problem(digits, 0.2, lam_b).replace(loss=loss, lam_W=lam_W)
-    parameters = doubles(digits, recipe, problem.m, heads)
+    networks = doubles(digits, recipe, problem.m, heads, seeds=2)
     X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
-    slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64, heads=heads)
-    penalised_slope(parameters, slopes, X, Y, problem, digits.N, recipe)
+    X, Y = torch.stack([X, X.flip(0)]), torch.stack([Y, Y.flip(0)])  # each seed has an order of its own
+    slopes = Perceptrons.zeros(networks.architecture, 2, torch.float64)
+    slope(networks, slopes, X, Y, objective_of(problem, recipe))
 
-    normalised = [l for l, gain in enumerate(parameters.gains) if gain is not None]
-    gains, by_gain = ([g for g in p.gains if g is not None] for p in (parameters, slopes))
-    parts = (*parameters.layers, *parameters.offsets, *parameters.heads, parameters.b, *gains)
+    normalised = [l for l, gain in enumerate(networks.gains) if gain is not None]
+    gains, by_gain = ([g for g in p.gains if g is not None] for p in (networks, slopes))
+    parts = (*networks.layers, *networks.offsets, *networks.heads, networks.b, *gains)
     leaves = [p.clone().requires_grad_() for p in parts]
-    L = len(parameters.layers)
+    L = len(networks.layers)
     H = X
     for l in range(L):
-        H = H @ leaves[l].T
+        H = H @ leaves[l].transpose(1, 2)
         if l in normalised:
             H = (
-                (H - H.mean(0))
-                / (H.var(0, correction=0) + 1e-5).sqrt()
+                (H - H.mean(1, keepdim=True))
+                / (H.var(1, correction=0, keepdim=True) + 1e-5).sqrt()
                 * leaves[2 * L + heads + 1 + normalised.index(l)]
             )
         H = H + leaves[L + l]
@@ -188,9 +190,9 @@ def test_slope_is_the_derivative_of_the_stated_objective(
     top, b = leaves[2 * L : 2 * L + heads], leaves[2 * L + heads]
     Z = H
     for W in reversed(top):
-        Z = Z @ W.T
+        Z = Z @ W.transpose(1, 2)
     Z = Z + b
-    fit = ((Z - Y) ** 2).sum() / 2 if loss == "mse" else (Z.logsumexp(1) - (Z * Y).sum(1)).sum()
+    fit = ((Z - Y) ** 2).sum() / 2 if loss == "mse" else (Z.logsumexp(2) - (Z * Y).sum(2)).sum()
     value = fit / digits.N + lam_b / 2 * (b**2).sum() + float(problem.lam_H) / 2 * (H**2).sum()
     value = value + sum(lam / 2 * (W**2).sum() for lam, W in zip(lam_W, top, strict=True))
     value = value + recipe.weight_decay / 2 * sum((A**2).sum() for A in leaves[:L])
@@ -202,32 +204,33 @@ def test_slope_is_the_derivative_of_the_stated_objective(
         for fixed in (leaves[L + 2], leaves[-1]):
             assert fixed.grad is not None
             fixed.grad.zero_()
-    for slope, leaf in zip((*slopes.layers, *slopes.offsets, *slopes.heads, slopes.b, *by_gain), leaves, strict=True):
+    for found, leaf in zip((*slopes.layers, *slopes.offsets, *slopes.heads, slopes.b, *by_gain), leaves, strict=True):
         assert leaf.grad is not None
-        torch.testing.assert_close(slope, leaf.grad, rtol=1e-9, atol=roundoff(100))
+        torch.testing.assert_close(found, leaf.grad, rtol=1e-9, atol=roundoff(100))
 
 
 def test_batches_are_unbiased(digits: ImageSet) -> None:
     recipe, problem = replace(SMALL, hidden=(9,), d=7), image_problem(digits, 0.2, 0.3)
-    parameters = doubles(digits, recipe, problem.m)
-    X, Y = torch.from_numpy(digits.X).double(), torch.from_numpy(problem.targets.matrix().T.copy())
-    slopes = Parameters.zeros(digits.pixels, recipe, problem.m, torch.float64)
-    penalised_slope(parameters, slopes, X, Y, problem, digits.N, recipe)
+    networks, objective = doubles(digits, recipe, problem.m), objective_of(problem, recipe)
+    X, Y = torch.from_numpy(digits.X).double()[None], torch.from_numpy(problem.targets.matrix().T.copy())[None]
+    slopes = Perceptrons.zeros(networks.architecture, dtype=torch.float64)
+    slope(networks, slopes, X, Y, objective)
     whole, batches = slopes.flat.clone(), torch.zeros_like(slopes.flat)
     for part in torch.randperm(digits.N, generator=torch.Generator().manual_seed(0)).split(100):
-        penalised_slope(parameters, slopes, X[part], Y[part], problem, digits.N, recipe)
+        slope(networks, slopes, X[:, part], Y[:, part], objective)
         batches += slopes.flat / 10
     torch.testing.assert_close(batches, whole, rtol=1e-10, atol=roundoff(100))
-    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, 100, recipe)  # the fault: lam_H without N/B
+    slope(networks, slopes, X[:, :100], Y[:, :100], replace(objective, N=100))  # the fault: lam_H without N/B
     faulty = slopes.flat.clone()
-    penalised_slope(parameters, slopes, X[:100], Y[:100], problem, digits.N, recipe)
+    slope(networks, slopes, X[:, :100], Y[:, :100], objective)
     assert float((faulty - slopes.flat).norm()) > 1e-3
 
 
 def test_features_in_double_precision_are_the_network_s(digits: ImageSet) -> None:
-    parameters = Parameters.random(digits.pixels, SMALL, 10, torch.Generator().manual_seed(0))
+    networks = Perceptrons.random(SMALL.architecture(digits.pixels, 10), [torch.Generator().manual_seed(0)])
     X = torch.from_numpy(digits.X)
-    torch.testing.assert_close(features(parameters, X).float(), forward(parameters, X)[-1], rtol=1e-4, atol=1e-5)
+    H = torch.from_numpy(state(networks, X)[0].T.astype(np.float32))
+    torch.testing.assert_close(H, forward(networks, X).features[0], rtol=1e-4, atol=1e-5)
 
 
 def test_runs_repeat_bit_for_bit(digits: ImageSet) -> None:

@@ -16,8 +16,9 @@ from ufm.cli.train import train
 from ufm.errors import MissingExtraError, ProblemError
 from ufm.metrics.regression import layer_collapse, probe_loss
 from ufm.networks.deep_regression import MEASURES, of_layer
-from ufm.networks.deep_training import rescale, slope, train_deep
-from ufm.networks.perceptron import Perceptrons, forward
+from ufm.networks.deep_training import objective_of, rescale, train_deep
+from ufm.networks.descent import slope
+from ufm.networks.perceptron import Perceptrons, forward, outputs
 from ufm.networks.regimen import Regimen
 from ufm.networks.studies import load_studies
 from ufm.networks.tables import load_table
@@ -37,7 +38,7 @@ def one_thread():
 
 def networks(regimen: Regimen, inputs: int, m: int, seeds: int = 2) -> Perceptrons:
     """Random ones in double precision, offsets not zero."""
-    made = Perceptrons.zeros(inputs, regimen, m, seeds, torch.float64)
+    made = Perceptrons.zeros(regimen.architecture(inputs, m), seeds, torch.float64)
     made.flat.normal_(0, 0.4, generator=torch.Generator().manual_seed(1))
     return made
 
@@ -51,11 +52,11 @@ def test_slope_is_the_derivative_of_the_stated_objective(activation: str, phase:
     generator = torch.Generator().manual_seed(2)
     X = torch.randn(2, B, 5, dtype=torch.float64, generator=generator)
     Y = torch.nn.functional.one_hot(torch.randint(3, (2, B), generator=generator), 3).double()
-    slopes = Perceptrons.zeros(5, regimen, 3, 2, torch.float64)
-    slope(made, slopes, X, Y, regimen, phase, N)
+    slopes = Perceptrons.zeros(made.architecture, 2, torch.float64)
+    slope(made, slopes, X, Y, objective_of(regimen, phase, N))
 
-    count = len(made.layers)
-    leaves = [p.clone().requires_grad_() for p in (*made.layers, *made.offsets)]
+    count = len(made.layers) + 1
+    leaves = [p.clone().requires_grad_() for p in (*made.layers, made.W, *made.offsets, made.b)]
     phi = {"relu": torch.relu, "gelu": torch.nn.functional.gelu, "tanh": torch.tanh}[activation]
     a = X
     for l in range(count - 1):
@@ -67,7 +68,7 @@ def test_slope_is_the_derivative_of_the_stated_objective(activation: str, phase:
         value = value + penalty / 2 * N / B * (a**2).sum()
         value = value + regimen.weight_decay / 2 * ((leaves[count - 1] ** 2).sum() + (leaves[-1] ** 2).sum())
     value.backward()
-    for found, leaf in zip((*slopes.layers, *slopes.offsets), leaves, strict=True):
+    for found, leaf in zip((*slopes.layers, slopes.W, *slopes.offsets, slopes.b), leaves, strict=True):
         assert leaf.grad is not None
         torch.testing.assert_close(found, leaf.grad, rtol=1e-9, atol=1e-12)
 
@@ -89,7 +90,7 @@ def test_decay_alone_shrinks_every_parameter(optimiser: str) -> None:
     regimen = replace(SMALL, optimiser=optimiser, weight_decay=0.1, lr=0.01, final_lr=1.0, momentum=0.0)
     X = np.zeros((4, 2))
     Y = np.zeros((3, 4))
-    before = Perceptrons.random(2, regimen, 3, [torch.Generator().manual_seed(0)])
+    before = Perceptrons.random(regimen.architecture(2, 3), [torch.Generator().manual_seed(0)])
     after = train_deep(X, Y, regimen, [0])
     if optimiser == "sgd":
         torch.testing.assert_close(after.flat, before.flat * (1 - 0.01 * 0.1) ** 3)
@@ -98,11 +99,12 @@ def test_decay_alone_shrinks_every_parameter(optimiser: str) -> None:
 
 def test_rescaling_leaves_the_function_as_it_is() -> None:
     made, X = networks(SMALL, 5, 3), torch.randn(6, 5, dtype=torch.float64)
-    seen, _ = forward(made, X)
+    H = forward(made, X).features
+    Z = outputs(made, H)[-1]
     rescale(made, 3.0)
-    scaled, _ = forward(made, X)
-    torch.testing.assert_close(scaled[-1], seen[-1])
-    torch.testing.assert_close(scaled[-2], 3 * seen[-2])
+    scaled = forward(made, X).features
+    torch.testing.assert_close(outputs(made, scaled)[-1], Z)
+    torch.testing.assert_close(scaled, 3 * H)
 
 
 def test_looks_come_after_the_epochs_that_they_name() -> None:
@@ -206,13 +208,14 @@ def test_layers_are_recorded_one_by_one(tmp_path: Path) -> None:
     assert int(record["target_rank"]) == 5
     table = load_table("digits", 12)
     made = train_deep(table.X, table.Y, study.regimen, [0, 3])
-    seen, _ = forward(made, torch.from_numpy(table.X))
+    seen, above = forward(made, torch.from_numpy(table.X)), (*made.layers[1:], made.W)
     for l in (0, 1):
-        H, W = seen[l + 1][1].double().numpy().T, made.layers[l + 1][1].double().numpy()
+        H, W = seen.layers[l + 1][1].double().numpy().T, above[l][1].double().numpy()
         for name, value in layer_collapse(H, table.Y, W).items():
             assert float(record[name].values[1, -1, l]) == pytest.approx(value, abs=1e-6), name
-    with_offset = np.vstack([seen[2][1].double().numpy().T, np.ones(table.Y.shape[1])])
-    error = float(((seen[-1][1].numpy().T - table.Y) ** 2).sum()) / table.Y.shape[1]
+    with_offset = np.vstack([seen.features[1].double().numpy().T, np.ones(table.Y.shape[1])])
+    Z = outputs(made, seen.features)[-1][1].numpy().T
+    error = float(((Z - table.Y) ** 2).sum()) / table.Y.shape[1]
     assert float(record["train_error"].values[1, -1]) == pytest.approx(error, rel=1e-5)
     assert probe_loss(with_offset, table.Y) < error, "no read-out of the last layer is better than the best one"
 
@@ -251,7 +254,7 @@ def test_errors_come_out_of_worker_processes(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('study = "layer"\n', "choose one of layers, norms"),
+        ('study = "layer"\n', "choose one of layers, norms, outside, dimensions"),
         ('study = "layers"\n', r"\[\[run\]\]"),
         ('study = "layers"\n[[run]]\nname = "a"\n', "run.data"),
         ('study = "norms"\n[[run]]\nname = "a"\ndata = "digits"\nrank = 2\n', 'study = "layers"'),

@@ -56,6 +56,15 @@ class ImageSet:
         keep = rank < np.asarray(counts)[self.labels]
         return ImageSet(self.X[keep], self.labels[keep], self.name, self.source)
 
+    def of_classes(self, kept: Sequence[int]) -> "ImageSet":
+        """The images of these classes, numbered anew in the order given; pixels stay as they are."""
+        kept = [int(k) for k in kept]
+        if len(kept) < 2 or len(set(kept)) < len(kept) or not all(0 <= k < self.K for k in kept):
+            raise UfmError(f"classes = {kept}: {self.name} has the classes 0 to {self.K - 1}; give two or more, once.")
+        where = np.concatenate([np.flatnonzero(self.labels == k) for k in kept])
+        labels = np.repeat(np.arange(len(kept)), self.counts[kept])
+        return ImageSet(self.X[where], labels, self.name, self.source)
+
     def moments(self) -> np.ndarray:
         """Five real-valued targets of every image (5 x N), each with mean 0 and variance 1.
 

@@ -8,7 +8,7 @@ import torch
 from ufm.metrics.rank import stable_rank
 from ufm.metrics.regression import deep_nrc1, layer_collapse, subspace_cosine
 from ufm.networks.deep_training import train_deep
-from ufm.networks.perceptron import Perceptrons, forward
+from ufm.networks.perceptron import Perceptrons, forward, outputs
 from ufm.networks.tables import Table, load_table
 from ufm.record import Record
 
@@ -50,8 +50,9 @@ def layers_record(study: "Study") -> Record:
     seen: dict[int, list[tuple[np.ndarray, float]]] = {}
 
     def look(networks: Perceptrons, _: str, epoch: int) -> None:
-        features = forward(networks, X)[0][1:]
-        seen[epoch] = [_network(networks, features, s, table, rank) for s in seeds]
+        passed = forward(networks, X)
+        layers = [*passed.layers[1:], outputs(networks, passed.features)[-1]]
+        seen[epoch] = [_network(networks, layers, s, table, rank) for s in seeds]
 
     train_deep(table.X, table.Y, study.regimen, study.seeds, look)
     measured = np.array([[layers for layers, _ in row] for row in seen.values()])  # epoch x seed x layer x what
@@ -77,7 +78,8 @@ def _network(
     """(MEASURES of every hidden layer, train error) of one network; features: a_1, ..., a_L, z of all samples."""
     layers = [a[s].double().numpy().T for a in features]
     error = float(np.sum((layers[-1] - table.Y) ** 2)) / table.Y.shape[1]
-    found = [of_layer(H, networks.layers[l + 1][s].double().numpy(), table.Y, rank) for l, H in enumerate(layers[:-1])]
+    above = [A[s].double().numpy() for A in (*networks.layers[1:], networks.W)]
+    found = [of_layer(H, A, table.Y, rank) for H, A in zip(layers[:-1], above, strict=True)]
     return np.array(found), error
 
 

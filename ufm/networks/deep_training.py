@@ -7,14 +7,14 @@ Cross-entropy first, where the regimen says so, then the squared loss:
 or, with a feature penalty, 1/N sum_i loss + weight_decay/2 (||W||^2 + ||b||^2) + feature_penalty/2 ||H||^2.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ufm.errors import ProblemError
-from ufm.networks.perceptron import Perceptrons, backward, forward
+from ufm.networks.descent import Objective, descend
+from ufm.networks.perceptron import Perceptrons
 from ufm.networks.regimen import Regimen
 
 Look = Callable[[Perceptrons, str, int], None]
@@ -38,13 +38,27 @@ def train_deep(
     _check(X, Y, regimen, seeds)
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     inputs, targets = torch.from_numpy(np.asarray(X, np.float32)), torch.from_numpy(Y.T.astype(np.float32))
-    whole = regimen.entropy_epochs + regimen.squared_epochs
-    done = 0
+    whole, done = regimen.entropy_epochs + regimen.squared_epochs, 0
+    batches = inputs.shape[0] // min(regimen.batch, inputs.shape[0])
     with torch.no_grad():
-        networks = Perceptrons.random(X.shape[1], regimen, Y.shape[0], generators)
+        networks = Perceptrons.random(regimen.architecture(X.shape[1], Y.shape[0]), generators)
         for phase, epochs in (("entropy", regimen.entropy_epochs), ("squared", regimen.squared_epochs)):
-            watched = _watched(epochs, regimen.looks)
-            for epoch in _epochs(networks, inputs, targets, regimen, phase, epochs, generators):
+            watched, steps = _watched(epochs, regimen.looks), epochs * batches
+            objective = objective_of(regimen, phase, inputs.shape[0])
+            for step in descend(
+                networks,
+                inputs,
+                targets,
+                objective,
+                regimen.moving(),
+                steps=steps,
+                batch=regimen.batch,
+                rate=lambda step, steps=steps: regimen.rate(step, steps),
+                generators=generators,
+            ):
+                epoch, rest = divmod(step, batches)
+                if rest:
+                    continue
                 done += 1
                 _check_finite(networks, regimen, phase, epoch)
                 if phase == "squared" and epoch == regimen.rescale_epoch:
@@ -58,64 +72,16 @@ def train_deep(
 
 def rescale(networks: Perceptrons, factor: float) -> None:
     """Multiply the features by `factor` and divide the classifier by it: the function of a ReLU network stays."""
-    networks.layers[-2].mul_(factor)
-    networks.offsets[-2].mul_(factor)
-    networks.W.div_(factor)
+    networks.layers[-1].mul_(factor)
+    networks.offsets[-1].mul_(factor)
+    networks.heads[0].div_(factor)
 
 
-def slope(
-    networks: Perceptrons, slopes: Perceptrons, X: Tensor, Y: Tensor, regimen: Regimen, phase: str, N: int
-) -> None:
-    """Write the derivative of a batch's objective into `slopes`; plain decay is left to the optimiser.
-
-    X: S x B x inputs, Y: S x B x m, of N samples in all: a batch takes 1/B for 1/N and N/B times the feature penalty,
-    so that its derivative is unbiased.
-    """
-    seen, before = forward(networks, X)
-    Z, B = seen[-1], X.shape[1]
-    G = (Z.softmax(2) - Y if phase == "entropy" else Z - Y) / B
-    if not regimen.feature_penalty:
-        backward(networks, slopes, seen, before, G)
-        return
-    backward(networks, slopes, seen, before, G, seen[-2] * (regimen.feature_penalty * N / B))
-    slopes.W.add_(networks.W, alpha=regimen.weight_decay)
-    slopes.b.add_(networks.b, alpha=regimen.weight_decay)
-
-
-def _epochs(
-    networks: Perceptrons,
-    X: Tensor,
-    Y: Tensor,
-    regimen: Regimen,
-    phase: str,
-    epochs: int,
-    generators: Sequence[torch.Generator],
-) -> Iterator[int]:
-    """Train one phase; yields after each epoch. A remainder smaller than a batch waits for the next shuffle."""
-    S, N, B = len(generators), X.shape[0], min(regimen.batch, X.shape[0])
-    slopes = Perceptrons.zeros(X.shape[1], regimen, Y.shape[1], S)
-    optimiser = _optimiser(networks.flat, slopes.flat, regimen)
-    batches = N // B
-    for epoch in range(epochs):
-        order = torch.stack([torch.randperm(N, generator=generator) for generator in generators])
-        for batch in range(batches):
-            index = order[:, batch * B : (batch + 1) * B].reshape(-1)
-            chosen, wanted = X.index_select(0, index).view(S, B, -1), Y.index_select(0, index).view(S, B, -1)
-            slope(networks, slopes, chosen, wanted, regimen, phase, N)
-            optimiser.param_groups[0]["lr"] = regimen.rate(epoch * batches + batch, epochs * batches)
-            optimiser.step()
-        yield epoch + 1
-
-
-def _optimiser(flat: Tensor, slopes: Tensor, regimen: Regimen) -> torch.optim.Optimizer:
-    """Adam or SGD over all parameters; with a feature penalty the decay is part of the slope instead."""
-    weights = torch.nn.Parameter(flat, requires_grad=False)
-    weights.grad = slopes
-    decay = 0.0 if regimen.feature_penalty else regimen.weight_decay
-    if regimen.optimiser == "sgd":
-        return torch.optim.SGD([weights], lr=regimen.lr, momentum=regimen.momentum, weight_decay=decay, fused=True)
-    betas = (regimen.momentum, regimen.beta)
-    return torch.optim.Adam([weights], lr=regimen.lr, betas=betas, weight_decay=decay, fused=True)
+def objective_of(regimen: Regimen, phase: str, N: int) -> Objective:
+    """Of one phase; plain decay is left to the optimiser."""
+    held = regimen.weight_decay if regimen.feature_penalty else 0.0
+    loss = "cross_entropy" if phase == "entropy" else "mse"
+    return Objective(loss, N, lam_W=(held,), lam_H=regimen.feature_penalty, lam_b=held)
 
 
 def _watched(epochs: int, looks: int) -> set[int]:

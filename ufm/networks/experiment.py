@@ -97,8 +97,9 @@ def measured(trained: Trained, images: ImageSet) -> Record:
     """
     problem = trained.problem
     told = problem.targets if isinstance(problem.targets, SampleTargets) else trained.labels
-    shallow = {"problem": problem} if problem.p == 2 else {}  # a product of layers is not the state of a deep problem
-    record = replace(without_samples(measure(trained.H, told, trained.W, trained.b, **shallow)), problem=problem)
+    shallow = problem if problem.p == 2 else None  # a product of layers is not the state of a deep problem
+    found = measure(trained.H, told, trained.W, trained.b, problem=shallow)
+    record = replace(without_samples(found), problem=problem)
     values = record.values.assign(value=trained.value, cpu_seconds=trained.cpu_seconds, **_of_the_backbone(trained))
     values = values.assign_coords(step=trained.history["step"])
     values = values.assign({f"history_{k}": ("step", v) for k, v in trained.history.items() if k != "step"})

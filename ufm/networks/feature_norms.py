@@ -13,7 +13,7 @@ from ufm.metrics.split import split_classes
 from ufm.networks.data import ImageSet, load
 from ufm.networks.deep_training import train_deep
 from ufm.networks.experiment import without_samples
-from ufm.networks.perceptron import Perceptrons, forward
+from ufm.networks.perceptron import Perceptrons, forward, outputs
 from ufm.problem import Problem, classes
 from ufm.record import Record, stack
 
@@ -39,7 +39,7 @@ def norms_record(study: "Study") -> Record:
     X = torch.from_numpy(images.X)
 
     def look(networks: Perceptrons, phase: str, epoch: int) -> None:
-        H, Z = (values.numpy() for values in forward(networks, X)[0][-2:])
+        H, Z = (values.numpy() for values in outputs(networks, forward(networks, X).features))
         seen[phase][epoch] = [
             _look(H[s].T, Z[s].T, networks.W[s].numpy(), images, targets.matrix()) for s in range(H.shape[0])
         ]
@@ -56,10 +56,8 @@ def norms_record(study: "Study") -> Record:
             values = values.assign(
                 {f"{prefix}_{name}": (("seed", dim), array[..., i].T) for i, name in enumerate(HISTORY)}
             )
-    norms = np.array(
-        [[float(torch.linalg.vector_norm(A[s])) for A in networks.layers] for s in range(len(study.seeds))]
-    )
-    values = values.assign(layer_norm=(("seed", "layer"), norms))
+    norms = [torch.linalg.vector_norm(A, dim=(1, 2)).double().numpy() for A in (*networks.layers, networks.W)]
+    values = values.assign(layer_norm=(("seed", "layer"), np.array(norms).T))
     provenance = {**record.provenance, "images": images.name, "source": images.source, "regimen": regimen.to_dict()}
     return Record("measured", values, problem, provenance=provenance)
 
@@ -80,6 +78,6 @@ def _look(H: np.ndarray, Z: np.ndarray, W: np.ndarray, images: ImageSet, Y: np.n
 
 def _last(networks: Perceptrons, X: torch.Tensor, s: int, images: ImageSet, problem: Problem) -> Record:
     """What `ufm.measure` says of one network, without arrays over samples or pairs of features."""
-    H = forward(networks, X)[0][-2][s].double().numpy().T
+    H = forward(networks, X).features[s].double().numpy().T
     W, b = networks.W[s].double().numpy(), networks.b[s, 0].double().numpy()
     return without_samples(measure(H, images.labels, W, b, problem=problem))

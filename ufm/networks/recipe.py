@@ -3,10 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ufm.errors import ProblemError
 from ufm.networks.schedule import cosine_rate
+
+if TYPE_CHECKING:  # they load PyTorch
+    from ufm.networks.descent import Optimiser
+    from ufm.networks.perceptron import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +80,30 @@ class Recipe:
         """Learning rate of step 0, 1, ..., steps - 1."""
         warm = max(1, round(self.warm_up * self.steps))
         return lambda step: cosine_rate(step, self.steps, warm, self.lr, self.final_lr)
+
+    def architecture(self, inputs: int, m: int, heads: int = 1) -> "Architecture":
+        """Of a network with so many inputs, outputs and linear layers on top.
+
+        A trained gain of the features starts at 1/sqrt(d), for features of norm 1.
+        """
+        from ufm.networks.perceptron import Architecture
+
+        return Architecture(
+            widths=(inputs, *self.hidden, self.d),
+            m=m,
+            activations=("relu",) * len(self.hidden) + (self.features,),
+            normalised=self.normalised,
+            heads=heads,
+            feature_scale=self.scale,
+            feature_gain=1 / math.sqrt(self.d) if self.batch_norm == "features" else 1.0,
+            fixed=self.batch_norm == "features_fixed",
+        )
+
+    def moving(self) -> "Optimiser":
+        """The optimiser."""
+        from ufm.networks.descent import Optimiser
+
+        return Optimiser("adam", self.lr, self.betas, self.eps)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a TOML file or a record's header; what is None is left out."""

@@ -2,10 +2,14 @@
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ufm.errors import ProblemError
 from ufm.networks.schedule import cosine_rate
+
+if TYPE_CHECKING:  # they load PyTorch
+    from ufm.networks.descent import Optimiser
+    from ufm.networks.perceptron import Architecture
 
 _CHOICES = {"activation": ("relu", "gelu", "tanh"), "optimiser": ("adam", "sgd")}
 
@@ -45,9 +49,9 @@ class Regimen:
     def __post_init__(self) -> None:
         for name, known in _CHOICES.items():
             _demand(getattr(self, name) in known, name, getattr(self, name), f"choose one of {', '.join(known)}.")
-        for name, least in (("depth", 1), ("width", 1), ("batch", 1), ("squared_epochs", 1)):
+        for name, least in (("depth", 1), ("width", 1), ("batch", 1)):
             _demand(_whole(getattr(self, name), least), name, getattr(self, name), f"give an integer >= {least}.")
-        for name in ("entropy_epochs", "looks"):
+        for name in ("entropy_epochs", "squared_epochs", "looks"):
             _demand(_whole(getattr(self, name), 0), name, getattr(self, name), "give an integer >= 0.")
         for name in ("lr", "rescale"):
             _demand(_number(getattr(self, name)) > 0, name, getattr(self, name), "give a finite number > 0.")
@@ -56,7 +60,9 @@ class Regimen:
         for name in ("momentum", "beta", "warm_up"):
             _demand(0 <= _number(getattr(self, name)) < 1, name, getattr(self, name), "give a number in [0, 1).")
         _demand(0 < _number(self.final_lr) <= 1, "final_lr", self.final_lr, "give a fraction of lr in (0, 1].")
-        good = _whole(self.rescale_epoch, 0) and self.rescale_epoch < self.squared_epochs
+        whole = self.entropy_epochs + self.squared_epochs
+        _demand(whole > 0, "squared_epochs", self.squared_epochs, "give one epoch at least, or entropy_epochs.")
+        good = _whole(self.rescale_epoch, 0) and (not self.rescale_epoch or self.rescale_epoch < self.squared_epochs)
         _demand(good, "rescale_epoch", self.rescale_epoch, f"give an epoch before {self.squared_epochs}; 0 for none.")
         good = self.rescale == 1 or (self.rescale_epoch > 0 and self.activation == "relu")
         _demand(good, "rescale", self.rescale, "only ReLU features scale with their layer; and name a rescale_epoch.")
@@ -64,6 +70,20 @@ class Regimen:
     def rate(self, step: int, steps: int) -> float:
         """Learning rate of step 0, 1, ..., steps - 1 of a phase."""
         return cosine_rate(step, steps, round(self.warm_up * steps), self.lr, self.final_lr)
+
+    def architecture(self, inputs: int, m: int) -> "Architecture":
+        """Of a network with so many inputs and outputs; its last hidden layer holds the features."""
+        from ufm.networks.perceptron import Architecture
+
+        widths = (inputs, *[self.width] * self.depth)
+        return Architecture(widths, m, (self.activation,) * self.depth, (False,) * self.depth)
+
+    def moving(self) -> "Optimiser":
+        """The optimiser; with a feature penalty the decay is part of the objective instead."""
+        from ufm.networks.descent import Optimiser
+
+        decay = 0.0 if self.feature_penalty else self.weight_decay
+        return Optimiser("sgd" if self.optimiser == "sgd" else "adam", self.lr, (self.momentum, self.beta), decay=decay)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for a TOML file or a record's header."""

@@ -1,11 +1,15 @@
 """Studies: deep perceptrons that a TOML file lists run by run, each run one record; a stopped campaign goes on later.
 
-The file says `study = "layers"` (regression, every layer of it) or `study = "norms"` (classes, feature norms in time).
+The file says `study = "layers"` (regression, every layer of it), `"norms"` (classes, feature norms in time),
+`"outside"` (classes, features of other images in time) or `"dimensions"` (regression, intrinsic dimension and errors
+held out).
 """
 
+import importlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +20,27 @@ from ufm.networks.workers import workers
 from ufm.record import Record
 from ufm.share import read_campaign
 
-STUDIES = ("layers", "norms")
-_FIELDS = ("name", "data", "counts", "rank", "dimension", "seeds", "regimen")
+# Each kind with the module and the function that train and measure its networks, and the entries that it alone has.
+_KINDS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "layers": ("deep_regression", "layers_record", ("rank", "dimension")),
+    "norms": ("feature_norms", "norms_record", ()),
+    "outside": ("outside", "outside_record", ("classes", "outside")),
+    "dimensions": ("dimensions", "dimensions_record", ("rank", "dimension", "held_out")),
+}
+STUDIES = tuple(_KINDS)
+_SHARED = ("name", "data", "counts", "seeds", "regimen")
+_FIELDS = tuple(dict.fromkeys((*_SHARED, *(field for _, _, own in _KINDS.values() for field in own))))
 
 
 @dataclass(frozen=True)
 class Study:
     """One run: networks of one regimen on one data set, with several seeds.
 
-    kind: "layers" or "norms"; data: an image set of `ufm.networks.load`, or for regression also one of
+    kind: one of STUDIES; data: an image set of `ufm.networks.load`, or for regression also one of
     `ufm.networks.tables`; counts: images per class (None, in a file 0: all that there is); rank, dimension: for
     regression, targets mapped by a fixed matrix of this rank into this dimension (None: the targets as they are);
-    record: the file that holds the networks.
+    held_out: the share of the samples that are not trained on; classes: those that are (empty: all); outside: the image
+    set that is looked at besides (empty: the other classes of `data`); record: the file that holds the networks.
     """
 
     kind: str
@@ -39,16 +52,19 @@ class Study:
     counts: int | None = None
     rank: int | None = None
     dimension: int | None = None
+    held_out: float = 0.0
+    classes: tuple[int, ...] = ()
+    outside: str = ""
 
     def run(self) -> Record:
-        """Train the networks and measure them."""
+        """Train the networks and measure them; `cpu_seconds` is what all of them took."""
         import torch
 
-        from ufm.networks.deep_regression import layers_record
-        from ufm.networks.feature_norms import norms_record
-
         torch.set_num_threads(1)  # numbers depend on it
-        return layers_record(self) if self.kind == "layers" else norms_record(self)
+        module, function, _ = _KINDS[self.kind]
+        begin = time.process_time()
+        record = getattr(importlib.import_module(f"ufm.networks.{module}"), function)(self)
+        return replace(record, values=record.values.assign(cpu_seconds=time.process_time() - begin))
 
 
 def load_studies(name: str | Path) -> list[Study]:
@@ -72,8 +88,9 @@ def run_studies(studies: Sequence[Study], processes: int | None = None) -> Itera
 
 
 def _study(file: str, kind: str, said: Mapping[str, Any]) -> Study:
-    if kind == "norms" and {"rank", "dimension"} & said.keys():
-        raise ProblemError("run.rank", said.get("rank"), 'targets of a rank are for study = "layers".')
+    for field in said.keys() - {*_SHARED, *_KINDS[kind][2]}:
+        meant = " or ".join(f'study = "{other}"' for other, (_, _, own) in _KINDS.items() if field in own)
+        raise ProblemError(f"run.{field}", said[field], f"this entry is for {meant}.")
     return Study(
         kind=kind,
         name=said["name"],
@@ -84,4 +101,7 @@ def _study(file: str, kind: str, said: Mapping[str, Any]) -> Study:
         counts=said.get("counts") or None,
         rank=said.get("rank"),
         dimension=said.get("dimension"),
+        held_out=float(said.get("held_out", 0.0)),
+        classes=tuple(said.get("classes", ())),
+        outside=said.get("outside", ""),
     )

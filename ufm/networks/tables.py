@@ -38,6 +38,17 @@ class Table:
         Y = left @ (right.T @ self.Y)
         return Table(self.X, Y * np.sqrt(t * Y.shape[1] / np.sum(Y**2)), self.name, self.source)
 
+    def parts(self, held_out: float) -> tuple["Table", "Table"]:
+        """(Training samples, the share `held_out` of all), drawn at random (seed 0)."""
+        N = self.X.shape[0]
+        size = round(held_out * N)
+        if not 1 <= size <= N - 1:
+            raise ProblemError("run.held_out", held_out, f"{self.name} has {N} samples; give a share between 0 and 1.")
+        order = np.random.default_rng(0).permutation(N)
+        last, first = np.sort(order[:size]), np.sort(order[size:])
+        train, test = (Table(self.X[part], self.Y[:, part], self.name, self.source) for part in (first, last))
+        return train, test
+
 
 def load_table(name: str, per_class: int | None = None) -> Table:
     """Data of that name: an image set with the five moments of its images as targets, "linnerud", or "meats".

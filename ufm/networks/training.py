@@ -2,8 +2,8 @@
 
     1/N sum_i loss(W_{p-1}..W_1 h_i + b, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
 
-over the network's parameters, H = h(X). A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its
-gradient is unbiased. The backbone has a penalty of its own only where the recipe says `weight_decay` or `offset_decay`.
+over the network's parameters, H = h(X). The backbone has a penalty of its own only where the recipe says `weight_decay`
+or `offset_decay`.
 """
 
 import time
@@ -20,7 +20,8 @@ from ufm.errors import ProblemError
 from ufm.metrics.nc1 import nc1
 from ufm.metrics.split import split_classes
 from ufm.networks.data import ImageSet
-from ufm.networks.mlp import Parameters, activations, backward, features, forward
+from ufm.networks.descent import Objective, descend
+from ufm.networks.perceptron import Perceptrons, forward
 from ufm.networks.recipe import Recipe
 from ufm.problem import ClassTargets, Problem, objective
 from ufm.record import versions
@@ -56,18 +57,6 @@ class Trained:
     versions: dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class _Batch:
-    """Samples X (B x pixels) and their targets Y (B x m), in memory that every batch uses again."""
-
-    X: Tensor
-    Y: Tensor
-
-    def fill(self, X: Tensor, Y: Tensor, index: Tensor) -> None:
-        torch.index_select(X, 0, index, out=self.X)
-        torch.index_select(Y, 0, index, out=self.Y)
-
-
 def train(
     images: ImageSet, problem: Problem, recipe: Recipe | None = None, seed: int = 0, progress: Progress | None = None
 ) -> Trained:
@@ -82,11 +71,27 @@ def train(
     X = torch.from_numpy(images.X)
     Y = torch.from_numpy(np.ascontiguousarray(problem.targets.matrix().T, dtype=np.float32))
     generator = torch.Generator().manual_seed(seed)
+    looks = set(np.linspace(recipe.steps, 0, recipe.checkpoints, endpoint=False).astype(int).tolist())
+    seen: list[dict[str, float]] = []
     with torch.no_grad():
-        parameters = Parameters.random(images.pixels, recipe, problem.m, generator, heads=problem.p - 1)
-        history = _descend(parameters, X, Y, images, problem, recipe, generator, progress)
-        H, layers, b = state(parameters, X)
-        below = activations(parameters, X)[-2].numpy().T
+        networks = Perceptrons.random(recipe.architecture(images.pixels, problem.m, problem.p - 1), [generator])
+        for step in descend(
+            networks,
+            X,
+            Y,
+            objective_of(problem, recipe),
+            recipe.moving(),
+            steps=recipe.steps,
+            batch=recipe.batch,
+            rate=recipe.schedule(),
+            generators=[generator],
+        ):
+            if step in looks:
+                seen.append({"step": step, **_look(networks, X, images, problem)})
+            if progress is not None and (step % _REPORT_EVERY == 0 or step == recipe.steps):
+                progress(step, recipe.steps)
+        H, below, layers, b = state(networks, X)
+    history = {name: np.array([row[name] for row in seen]) for name in seen[0]}
     return Trained(
         H=H,
         labels=images.labels,
@@ -94,7 +99,7 @@ def train(
         layers=layers,
         b=b,
         below=below,
-        squared_norms=tuple(float(A.double().square().sum()) for A in parameters.layers),
+        squared_norms=tuple(float(A.double().square().sum()) for A in networks.layers),
         value=float(history["value"][-1]),
         history=history,
         problem=problem,
@@ -106,81 +111,31 @@ def train(
     )
 
 
-def state(parameters: Parameters, X: Tensor) -> tuple[np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
-    """(H, layers, b) of the network over samples X (N x pixels), in double precision; layers last first."""
-    layers = tuple(W.double().numpy() for W in parameters.heads)
-    return features(parameters, X).numpy().T, layers, parameters.b.double().numpy()
+def state(networks: Perceptrons, X: Tensor) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, ...], np.ndarray]:
+    """(H, the layer below it, layers, b) of one network over samples X (N x pixels), in double precision.
+
+    H: d x N; the layer below: width x N; layers: last first. A batch norm's statistics are those of all of X.
+    """
+    exact = networks.double()
+    below, H = forward(exact, X.double()).layers[-2:]
+    return H[0].numpy().T, below[0].numpy().T, tuple(W[0].numpy() for W in exact.heads), exact.b[0, 0].numpy()
 
 
-def penalised_slope(
-    parameters: Parameters, slopes: Parameters, X: Tensor, Y: Tensor, problem: Problem, N: int, recipe: Recipe
-) -> None:
-    """Write into `slopes` the gradient of the objective as a batch X (B x pixels), Y (B x m) of N samples sees it."""
-    B, kept = X.shape[0], []
-    seen = forward(parameters, X, kept)
-    below = [seen[-1]]  # what enters W_1, .., W_{p-1}
-    for W in parameters.heads[:0:-1]:
-        below.append(below[-1] @ W.T)
-    Z = torch.addmm(parameters.b, below[-1], parameters.heads[0].T)
-    G = (Z.sub_(Y) if problem.loss == "mse" else torch.softmax(Z, 1).sub_(Y)).mul_(1 / B)
-    if problem.has_bias:
-        torch.sum(G, 0, out=slopes.b)
-        slopes.b.add_(parameters.b, alpha=float(problem.lam_b))
-    last = len(parameters.heads) - 1
-    for l, (W, slope, lam) in enumerate(zip(parameters.heads, slopes.heads, problem.lam_W, strict=True)):
-        torch.addmm(W, G.T, below[-1 - l], beta=float(lam), out=slope)
-        G = G @ W if l < last else torch.addmm(seen[-1], G, W, beta=float(problem.lam_H) * N / B)
-    backward(parameters, slopes, seen, kept, G)
-    for decay, slope_of, held in (
-        (recipe.weight_decay, slopes.layers, parameters.layers),
-        (recipe.offset_decay, slopes.shifts, parameters.shifts),
-    ):
-        if decay:
-            for slope, A in zip(slope_of, held, strict=True):
-                slope.add_(A, alpha=decay)
+def objective_of(problem: Problem, recipe: Recipe) -> Objective:
+    """The problem's own, with the decay of the backbone that the recipe says."""
+    return Objective(
+        "mse" if problem.loss == "mse" else "cross_entropy",
+        problem.N,
+        lam_W=tuple(map(float, problem.lam_W)),
+        lam_H=float(problem.lam_H),
+        lam_b=float(problem.lam_b),
+        layer_decay=recipe.weight_decay,
+        shift_decay=recipe.offset_decay,
+    )
 
 
-def _descend(
-    parameters: Parameters,
-    X: Tensor,
-    Y: Tensor,
-    images: ImageSet,
-    problem: Problem,
-    recipe: Recipe,
-    generator: torch.Generator,
-    progress: Progress | None,
-) -> dict[str, np.ndarray]:
-    """Adam over shuffled batches; the history."""
-    N, B = images.N, min(recipe.batch, images.N)
-    slopes = Parameters.zeros(
-        images.pixels, recipe, problem.m, heads=problem.p - 1
-    )  # b's stays zero without a bias, and so does b
-    weights = torch.nn.Parameter(parameters.flat, requires_grad=False)
-    weights.grad = slopes.flat
-    adam = torch.optim.Adam([weights], lr=recipe.lr, betas=recipe.betas, eps=recipe.eps, fused=True)
-    batch = _Batch(torch.empty(B, X.shape[1]), torch.empty(B, Y.shape[1]))
-    shuffled, used = torch.empty(N, dtype=torch.int64), N
-    rate = recipe.schedule()
-    looks = set(np.linspace(recipe.steps, 0, recipe.checkpoints, endpoint=False).astype(int).tolist())
-    seen: list[dict[str, float]] = []
-    for step in range(recipe.steps):
-        if used + B > N:  # a remainder smaller than a batch waits for another shuffle
-            torch.randperm(N, generator=generator, out=shuffled)
-            used = 0
-        batch.fill(X, Y, shuffled[used : used + B])
-        used += B
-        penalised_slope(parameters, slopes, batch.X, batch.Y, problem, N, recipe)
-        adam.param_groups[0]["lr"] = rate(step)
-        adam.step()
-        if step + 1 in looks:
-            seen.append({"step": step + 1, **_look(parameters, X, images, problem)})
-        if progress is not None and ((step + 1) % _REPORT_EVERY == 0 or step + 1 == recipe.steps):
-            progress(step + 1, recipe.steps)
-    return {name: np.array([row[name] for row in seen]) for name in seen[0]}
-
-
-def _look(parameters: Parameters, X: Tensor, images: ImageSet, problem: Problem) -> dict[str, float]:
-    H, layers, b = state(parameters, X)
+def _look(networks: Perceptrons, X: Tensor, images: ImageSet, problem: Problem) -> dict[str, float]:
+    H, _, layers, b = state(networks, X)
     found = {"value": float(objective(problem, layers, H, b if problem.has_bias else None))}
     if isinstance(problem.targets, ClassTargets):
         found["nc1"] = nc1(split_classes(H, images.labels))

@@ -1,0 +1,111 @@
+"""Descend an objective over the parameters of networks, several seeds side by side, in steps that repeat.
+
+    1/N sum_i loss(z_i, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
+      + layer_decay/2 sum_l ||A_l||^2 + shift_decay/2 (||offsets||^2 + ||gains||^2)
+
+A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its derivative is unbiased.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ufm.networks.perceptron import Perceptrons, backward, forward, outputs
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The weights of an objective on N samples; lam_W of every linear layer, last first; lam_b = inf: b stays zero."""
+
+    loss: Literal["mse", "cross_entropy"]
+    N: int
+    lam_W: tuple[float, ...]
+    lam_H: float = 0.0
+    lam_b: float = 0.0
+    layer_decay: float = 0.0
+    shift_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Adam, or SGD with momentum (the first of `betas`); decay: of all parameters, as optimisers mean it."""
+
+    kind: Literal["adam", "sgd"]
+    lr: float
+    betas: tuple[float, float]
+    eps: float = 1e-8
+    decay: float = 0.0
+
+    def of(self, networks: Perceptrons, slopes: Perceptrons) -> torch.optim.Optimizer:
+        """One that moves the networks by their slopes."""
+        weights = torch.nn.Parameter(networks.flat, requires_grad=False)
+        weights.grad = slopes.flat
+        if self.kind == "sgd":
+            return torch.optim.SGD([weights], lr=self.lr, momentum=self.betas[0], weight_decay=self.decay, fused=True)
+        return torch.optim.Adam(
+            [weights], lr=self.lr, betas=self.betas, eps=self.eps, weight_decay=self.decay, fused=True
+        )
+
+
+def slope(networks: Perceptrons, slopes: Perceptrons, X: Tensor, Y: Tensor, objective: Objective) -> None:
+    """Write into `slopes` the derivative of the objective as a batch X (S x B x in), Y (S x B x m) sees it."""
+    B, seen = X.shape[1], forward(networks, X)
+    *below, Z = outputs(networks, seen.features)
+    G = (Z.sub_(Y) if objective.loss == "mse" else torch.softmax(Z, 2).sub_(Y)).div_(B)
+    if math.isfinite(objective.lam_b):
+        torch.sum(G, 1, keepdim=True, out=slopes.b)
+        slopes.b.add_(networks.b, alpha=objective.lam_b)
+    last = len(networks.heads) - 1
+    for l, (W, by_W, lam) in enumerate(zip(networks.heads, slopes.heads, objective.lam_W, strict=True)):
+        torch.baddbmm(W, G.transpose(1, 2), below[-1 - l], beta=lam, out=by_W)
+        G = torch.bmm(G, W) if l < last else torch.baddbmm(below[0], G, W, beta=objective.lam_H * objective.N / B)
+    backward(networks, slopes, seen, G)
+    for decay, slope_of, held in (
+        (objective.layer_decay, slopes.layers, networks.layers),
+        (objective.shift_decay, slopes.shifts, networks.shifts),
+    ):
+        if decay:
+            for by_A, A in zip(slope_of, held, strict=True):
+                by_A.add_(A, alpha=decay)
+
+
+def descend(
+    networks: Perceptrons,
+    X: Tensor,
+    Y: Tensor,
+    objective: Objective,
+    optimiser: Optimiser,
+    *,
+    steps: int,
+    batch: int,
+    rate: Callable[[int], float],
+    generators: Sequence[torch.Generator],
+) -> Iterator[int]:
+    """Take `steps` steps over shuffled samples X (N x in), Y (N x m); yields how many are done after each.
+
+    rate(step): the learning rate of step 0, 1, ...; generators: one a seed, for its own order of the samples. A
+    remainder smaller than a batch waits for the next shuffle.
+    """
+    S, N = networks.seeds, X.shape[0]
+    B = min(batch, N)
+    slopes = Perceptrons.zeros(networks.architecture, S)  # b's stays zero without a bias, and so does b
+    moving = optimiser.of(networks, slopes)
+    chosen, wanted = torch.empty(S * B, X.shape[1]), torch.empty(S * B, Y.shape[1])  # used again by every batch
+    order, used = torch.empty(S, N, dtype=torch.int64), N
+    for step in range(steps):
+        if used + B > N:
+            for s, generator in enumerate(generators):
+                torch.randperm(N, generator=generator, out=order[s])
+            used = 0
+        index = order[:, used : used + B].reshape(-1)
+        torch.index_select(X, 0, index, out=chosen)
+        torch.index_select(Y, 0, index, out=wanted)
+        used += B
+        slope(networks, slopes, chosen.view(S, B, -1), wanted.view(S, B, -1), objective)
+        moving.param_groups[0]["lr"] = rate(step)
+        moving.step()
+        yield step + 1
