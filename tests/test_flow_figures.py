@@ -61,8 +61,8 @@ def test_a_course_needs_times() -> None:
     problem = Problem(classes(np.eye(3), 4), lam_W=0.05, lam_H=0.05, lam_b=0.2, width=4)
     flow = simulate(problem, 0, t1=20.0, save=12)
     assert flow.path is not None
-    figure = course(flow.path.record())
-    assert [ax.get_title(loc="left")[0] for ax in figure.axes] == ["a", "b", "c", "d"]
-    assert len(figure.axes[2].get_lines()) == 3
+    axes = course(flow.path.record())
+    assert [ax.get_title(loc="left")[0] for ax in axes] == ["a", "b", "c", "d"]
+    assert len(axes[2].get_lines()) == 3
     with pytest.raises(UfmError, match="save more times"):
         course(flow.record())

@@ -9,12 +9,12 @@ import pytest
 from ufm.catalogue import catalogue
 from ufm.expected import errors, problem_of
 from ufm.figure import draw, specs
-from ufm.gallery.depths import FACTORS, boundaries
+from ufm.gallery.depths import DIES, FACTORS, MEAN_DIES, boundaries
 from ufm.gallery.spectrum import eigenvalues, twin
+from ufm.gallery.verdict_marks import MARKS
 from ufm.gallery.verdicts import recorded
 from ufm.optimum import solve
 from ufm.plot.style import style
-from ufm.plot.verdicts import MARKS
 from ufm.record import load
 from ufm.share import locate
 
@@ -103,7 +103,7 @@ def test_cells_of_depth_change_where_the_lines_are(figures):
     t = np.geomspace(0.02, 1.4, 90)
     for ax, lam_b in zip(figures["depth-phases"].axes[:2], (0.5, 4.0), strict=True):
         cells = np.ma.filled(ax.collections[0].get_array().reshape(90, FACTORS.size), np.nan)
-        t_c, t_0 = boundaries(FACTORS, lam_b)
+        t_c, t_0 = (boundaries(FACTORS, lam_b)[name].values for name in (DIES, MEAN_DIES))
         assert np.array_equal(np.isnan(cells), t[:, None] >= t_c)
         assert np.array_equal(np.nan_to_num(cells) > 1e-9, t[:, None] < t_0)
 

@@ -79,7 +79,7 @@ def test_files_that_are_no_records_are_refused(tmp_path):
 
 
 def test_an_unknown_observable_is_named():
-    with pytest.raises(UfmError, match=r"no 'cosin'; it has"):
+    with pytest.raises(UfmError, match=r"no 'cosin'; did you mean 'cosine'\? It has"):
         record_at(0.1)["cosin"]
 
 

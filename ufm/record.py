@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -61,7 +62,10 @@ class Record:
 
     def __getitem__(self, name: str) -> xr.DataArray:
         if name not in self.values:
-            raise UfmError(f"this {self.witness} record has no {name!r}; it has {', '.join(map(str, self.values))}.")
+            near = get_close_matches(name, map(str, self.values), 1)
+            hint = f"did you mean {near[0]!r}? It has" if near else "it has"
+            has = ", ".join(map(str, self.values))
+            raise UfmError(f"this {self.witness} record has no {name!r}; {hint} {has}.")
         return self.values[name]
 
     def __contains__(self, name: str) -> bool:

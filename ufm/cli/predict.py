@@ -48,7 +48,7 @@ def predict(
     if plot is not None:
         from ufm.plot.overlay import overlay
 
-        save_figure(overlay(*found.records), plot)
+        save_figure(overlay(*found.records)[0].figure, plot)
     if as_json:
         by_direction = {k: v.values for k, v in found.records[1].values.items() if v.dims == ("balance_direction",)}
         print_json({**found.to_dict(), **by_direction})

@@ -182,7 +182,7 @@ def _draw(record: Any, to: Path) -> None:
     from ufm.plot.course import course
     from ufm.plot.style import style
 
-    figure = course(record)
+    figure = course(record)[0].figure
     with style():
         try:
             figure.savefig(to)

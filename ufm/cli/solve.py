@@ -99,9 +99,9 @@ def _solve_over(
     if save is not None:
         optima.record().save(save)
     if plot is not None:
-        from ufm.plot.sweep import sweep_figure
+        from ufm.plot.sweep import sweep
 
-        save_figure(sweep_figure(optima.record(), observables), plot)
+        save_figure(sweep(optima.record(), observables)[0].figure, plot)
     if as_json:
         arrays = {"value": optima.value, "lower_bound": optima.lower_bound, "rank": optima.rank}
         print_json({"problem": stated.to_dict(), "over": axes, **arrays})

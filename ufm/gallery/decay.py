@@ -13,9 +13,9 @@ import xarray as xr
 
 from ufm.constraints import FeatureMetric
 from ufm.errors import UfmError
+from ufm.gallery.decay_panels import by_bias, by_direction
 from ufm.metrics.weight_balance import two_weights
 from ufm.optimum import Optimum, solve
-from ufm.plot.decay import by_bias, by_direction
 from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem
 from ufm.record import Record, load

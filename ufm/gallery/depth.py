@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ufm import encodings
+from ufm.derivation.engine.roots import coexistence, coexisting_share, spinodal, turning_share
 from ufm.flow import State, simulate
 from ufm.optimum import Optimum, solve
 from ufm.plot.against import ladder_colours, line, points
-from ufm.plot.phases import critical_regularisation
 from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, sheet, style
 from ufm.problem import Problem, classes
 
@@ -39,12 +39,11 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
 
 def _panel(ax: "Axes", p: int, colour: Any) -> None:
     """s/sqrt(n) = x against t, where t = x^{(p-2)/p} (1 - x) at every critical point but zero."""
-    t_c = critical_regularisation(p)
-    turn, jump = (p - 2) / (2 * (p - 1)), (p - 2) / (p - 1)  # x where the branch ends, and where it stops being global
-    t_end = _regularisation(np.array(max(turn, 1e-9)), p).item()
+    t_c, t_end = float(coexistence(p)), float(spinodal(p))
+    turn, jump = turning_share(p), coexisting_share(p)  # x where the branch ends, and where it stops being global
     stays, lingers, saddle = np.linspace(jump, 1, 200), np.linspace(turn, jump, 100), np.linspace(1e-9, turn, 100)
     line(ax, _regularisation(stays, p), stays, colour)
-    line(ax, np.array([t_c, 1.25 * t_end]), np.zeros(2), colour)
+    line(ax, np.array([t_c, 1.22 * t_end]), np.zeros(2), colour)
     if p > 2:
         line(ax, np.array([t_c, t_c]), np.array([0, jump]), colour)
         line(ax, _regularisation(lingers, p), lingers, colour, dashed=True)
@@ -59,7 +58,7 @@ def _panel(ax: "Axes", p: int, colour: Any) -> None:
     points(ax, "optimum", held, _strength(local), colour)
     flows = [simulate(_problem(t, p), _collapsed(p)).record() for t in held[::2]]
     points(ax, "flow", held[::2], np.array([_centred(flow) for flow in flows]), colour)
-    ax.set(xlim=(0, 1.25 * t_end), ylim=(-0.03, 1.03))
+    ax.set(xlim=(0, 1.22 * t_end), ylim=(-0.03, 1.03))
 
 
 def _legend(figure: "Figure") -> None:
@@ -90,7 +89,7 @@ def _problem(t: float, p: int) -> Problem:
 
 def _collapsed(p: int) -> State:
     """The optimum of weak regularisation: classes apart, layers balanced."""
-    weak = solve(_problem(0.1 * critical_regularisation(p), p))
+    weak = solve(_problem(0.1 * float(coexistence(p)), p))
     return State(weak.W, weak.H, weak.b)
 
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ufm import encodings
-from ufm.optimum import Optimum, solve
-from ufm.plot.frames import frame, matrix
+from ufm.optimum import solve
+from ufm.plot.frames import cosines, frame
 from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.problem import Problem, classes
+from ufm.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,20 +29,20 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
         edges = {"left": 0.035, "right": 0.92, "top": 0.94, "bottom": 0.0, "wspace": 0.08, "hspace": 0.1}
         sizes: Any = {"width_ratios": [*[1] * len(NAMES), 0.08], "height_ratios": [1, 1, 1.15]}
         grid = figure.add_gridspec(3, len(NAMES) + 1, **sizes, **edges)
-        image: Any = None
         for column, name in enumerate(NAMES):
             for row, (lam_b, words) in enumerate(((np.inf, "no bias"), (0.0, "free bias"))):
                 ax = figure.add_subplot(grid[row, column])
-                image = matrix(ax, _optimum(known[name](K), lam_b).cosines, numbers=True)
+                cosines(_optimum(known[name](K), lam_b), limit=1, numbers=True, ax=ax)
+                ax.set(xticks=[], yticks=[], xlabel="", frame_on=False)
                 if row == 0:
                     ax.set_title(name.replace("_", "-"))
                 if column == 0:
                     ax.set_ylabel(words)
-            frame(figure.add_subplot(grid[2, column], projection="3d"), _optimum(known[name](K), 0.0).H)
-        bar = figure.colorbar(image, cax=figure.add_subplot(grid[:2, -1]))
-        bar.set_label("cosine between class means")
+            frame(_optimum(known[name](K), 0.0), ax=figure.add_subplot(grid[2, column], projection="3d"))
+        image = figure.axes[0].get_images()[0]
+        figure.colorbar(image, cax=figure.add_subplot(grid[:2, -1]), label="cosine between class means")
     return figure
 
 
-def _optimum(codes: Any, lam_b: float) -> Optimum:
-    return solve(Problem(classes(codes, n), lam_W=0.01, lam_H=1e-4, lam_b=lam_b))
+def _optimum(codes: Any, lam_b: float) -> Record:
+    return solve(Problem(classes(codes, n), lam_W=0.01, lam_H=1e-4, lam_b=lam_b)).record()

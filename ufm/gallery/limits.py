@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ufm.expected import expected, swept
-from ufm.plot.limits import by_kind, error_against, strengths_by_width
+from ufm.gallery.limits_panels import by_kind, error_against, strengths_by_width
 from ufm.plot.style import TWO_COLUMNS, sheet, style
 from ufm.record import Record, load
 from ufm.share import locate

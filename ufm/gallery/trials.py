@@ -7,7 +7,8 @@ import numpy as np
 from ufm.expected import problem_of, swept
 from ufm.optimum import solve
 from ufm.plot.style import ONE_COLUMN, TWO_COLUMNS, sheet, style
-from ufm.plot.trials import strengths
+from ufm.plot.trials import spectra
+from ufm.problem import Problem
 from ufm.record import Record, load
 from ufm.share import locate
 
@@ -47,18 +48,28 @@ def _panel(ax: "Axes", record: Record) -> None:
     fine = np.geomspace(finite[0] / 1.15, finite[-1] * 1.15, 120 if problem_of(record, finite[0]).p > 2 else 60)
     fine = fine if np.isfinite(values).all() else np.append(fine, np.inf)
     problems = [problem_of(record, float(value)) for value in fine]
-    found = record["singular_values"].transpose("seed", along, "direction").values
-    r = found.shape[-1]
-    theory = np.stack([solve(problem).singular_values[:r] for problem in problems])
-    local = None
-    if problems[0].p > 2:
-        local = np.stack([solve(problem, method="metastable").singular_values[:r] for problem in problems])
-        local[(local[:, 0] < 1e-9) | np.isclose(local[:, 0], theory[:, 0])] = np.nan
-    if problems[0].constraint is not None:
-        local = np.stack([solve(problem.replace(constraint=None)).singular_values[:r] for problem in problems])
-    unit = np.sqrt(problems[0].N / max(1, problems[0].m))
-    strengths(ax, fine, theory, values, found, local=local, unit=unit)
+    theory = _curve(along, fine, [solve(problem).singular_values for problem in problems])
+    local = _local(along, fine, problems, theory)
+    unit = float(np.sqrt(problems[0].N / max(1, problems[0].m)))
+    spectra(theory, record, local=local, unit=unit, ax=ax)
     ax.set_xlabel(_WORDS.get(along, along))
+
+
+def _local(along: str, fine: np.ndarray, problems: list[Problem], theory: Record) -> Record | None:
+    """The metastable optimum with depth, NaN where it is the global one; without the sign where features have one."""
+    if problems[0].constraint is not None:
+        return _curve(along, fine, [solve(problem.replace(constraint=None)).singular_values for problem in problems])
+    if problems[0].p == 2:
+        return None
+    found = np.stack([solve(problem, method="metastable").singular_values for problem in problems])
+    found[(found[:, 0] < 1e-9) | np.isclose(found[:, 0], theory["singular_values"].values[:, 0])] = np.nan
+    return _curve(along, fine, list(found))
+
+
+def _curve(along: str, fine: np.ndarray, spectra: list[np.ndarray]) -> Record:
+    """Singular values of optima along what was swept."""
+    values = {"singular_values": ((along, "direction"), np.stack(spectra))}
+    return Record.of("optimum", values, coords={along: fine})
 
 
 def _legend(figure: "Figure", records: list[Record]) -> None:

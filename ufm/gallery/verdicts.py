@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ufm.gallery.verdict_marks import verdict_legend, verdict_rows
 from ufm.plot.style import TWO_COLUMNS, sheet, style
-from ufm.plot.verdicts import verdict_legend, verdict_rows
 from ufm.share import locate
 
 if TYPE_CHECKING:

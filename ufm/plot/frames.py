@@ -1,8 +1,12 @@
 """Class means as what they are: a matrix of cosines, and arrows in the space that they span."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from ufm.errors import UfmError
+from ufm.plot.style import ONE_COLUMN, panel
+from ufm.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -10,32 +14,90 @@ if TYPE_CHECKING:
 CLASS_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 
 
-def matrix(ax: "Axes", cosines: np.ndarray, *, numbers: bool = False) -> Any:
-    """Cosines (K x K) in colours from -1 to 1, with their values in the cells if asked; returns the image."""
-    image = ax.imshow(cosines, vmin=-1, vmax=1, cmap="RdBu_r")
-    ax.set(xticks=[], yticks=[])
-    for side in ax.spines.values():
-        side.set_visible(False)
-    if numbers:
-        for (i, j), value in np.ndenumerate(cosines):
-            text = (
-                "0" if abs(value) < 5e-3 else f"{value:.2f}".replace("0.", ".").replace("-", "−").replace("1.00", "1")
-            )
-            ax.text(j, i, text, ha="center", va="center", fontsize=5.5, color="white" if abs(value) > 0.7 else "black")
-    return image
+def cosines(record: Record, *, limit: float | None = None, numbers: bool = False, ax: "Axes | None" = None) -> "Axes":
+    """The cosines between class means (K x K) in colours: `plot.cosines(record)`.
 
-
-def frame(ax: Any, means: np.ndarray) -> Any:
-    """Class means (d x K) as arrows from the origin, in their three leading directions, all at one scale.
-
-    ax has projection="3d". A rotation of the feature space changes nothing: the first class points up and the second
-    lies in the plane of the page, as nearly as the frame allows. Means of more than three dimensions are projected.
+    limit: the colours reach from -limit to limit, by default the largest cosine of two different classes. numbers:
+    values stand in the cells. The image, for a colour bar beside several panels, is `ax.get_images()[0]`; fresh axes
+    have their own. UfmError where the record has no cosines, or those of several points.
     """
-    _, s, Vt = np.linalg.svd(means, full_matrices=False)
-    space = s[:3, None] * Vt[:3]
-    space = np.vstack([space, np.zeros((3 - space.shape[0], means.shape[1]))])
-    space = _upright(space) / max(1e-12, np.linalg.norm(space, axis=0).max())
-    for i, j in zip(*np.triu_indices(means.shape[1], 1), strict=True):
+    matrix = _square(record, "cosines")
+    K, most = len(matrix), reach(record) if limit is None else limit
+    with panel(ax, 0.8 * ONE_COLUMN, 0.66 * ONE_COLUMN) as drawn:
+        image = drawn.imshow(matrix, vmin=-most, vmax=most, cmap="RdBu_r")
+        drawn.set_xticks([0, K - 1] if K > 1 else [0])
+        drawn.set_yticks([0, K - 1] if K > 1 else [0])
+        drawn.tick_params(length=0)
+        drawn.set_xlabel("class")
+        if numbers:
+            _values(drawn, matrix, most)
+        if ax is None:
+            drawn.figure.colorbar(image, ax=drawn, extend=beyond(most), label="cosine between class means")
+    return drawn
+
+
+def reach(record: Record) -> float:
+    """The largest size of a cosine between two different classes; 1 where there is one class."""
+    matrix = _square(record, "cosines")
+    apart = ~np.eye(len(matrix), dtype=bool)
+    return max(float(np.abs(matrix[apart]).max()), 1e-3) if len(matrix) > 1 else 1.0
+
+
+def beyond(limit: float) -> Literal["max", "neither"]:
+    """How the colour bar ends: the cosine of a class with itself, 1, lies above the colours."""
+    return "max" if limit < 1 else "neither"
+
+
+def _values(ax: "Axes", matrix: np.ndarray, limit: float) -> None:
+    for (i, j), value in np.ndenumerate(matrix):
+        text = "0" if abs(value) < 5e-3 else f"{value:.2f}".replace("0.", ".").replace("-", "−").replace("1.00", "1")
+        colour = "white" if abs(value) > 0.7 * limit else "black"
+        ax.text(j, i, text, ha="center", va="center", fontsize=5.5, color=colour)
+
+
+def _square(record: Record, name: str) -> np.ndarray:
+    """K x K numbers of one point; UfmError where the record holds several points."""
+    values = record[name]
+    more = [str(dim) for dim in values.dims if dim not in ("class", "other_class")]
+    if more:
+        chosen = ", ".join(f"{dim}=..." for dim in more)
+        raise UfmError(f"{name} of this record stretches along {', '.join(more)}; draw one: record.select({chosen}).")
+    return np.asarray(values.transpose("class", "other_class"), dtype=float)
+
+
+def frame(record: Record, *, ax: Any = None) -> "Axes":
+    """Class means as arrows from the origin, in their three leading directions, all at one scale: `plot.frame(record)`.
+
+    A rotation of the feature space changes nothing: the first class points up and the second lies in the plane of the
+    page, as nearly as the frame allows. Means of more than three dimensions are projected. ax: of three dimensions,
+    made with projection="3d". UfmError where ax is flat, or the record has no Gram matrix of class means.
+    """
+    if ax is not None and not hasattr(ax, "set_zlim"):
+        raise UfmError('ax is flat: a frame stands in space; make it with projection="3d", or leave ax out.')
+    space = _in_space(_gram(record))
+    with panel(ax, 0.8 * ONE_COLUMN, 0.8 * ONE_COLUMN, space=True) as drawn:
+        _arrows(drawn, space)
+    return drawn
+
+
+def _gram(record: Record) -> np.ndarray:
+    if "gram" in record or "class_mean_norm" not in record:
+        return _square(record, "gram")
+    norms = np.asarray(record["class_mean_norm"], dtype=float)
+    return _square(record, "cosines") * np.outer(norms, norms)
+
+
+def _in_space(gram: np.ndarray) -> np.ndarray:
+    """Three coordinates a class (3 x K), the longest of length 1, from the Gram matrix (K x K)."""
+    strengths, vectors = np.linalg.eigh(gram)
+    leading = np.argsort(strengths)[::-1][:3]
+    space = np.sqrt(np.maximum(strengths[leading], 0))[:, None] * vectors[:, leading].T
+    space = np.vstack([space, np.zeros((3 - len(space), len(gram)))])
+    return _upright(space) / max(1e-12, np.linalg.norm(space, axis=0).max())
+
+
+def _arrows(ax: Any, space: np.ndarray) -> None:
+    for i, j in zip(*np.triu_indices(space.shape[1], 1), strict=True):
         ax.plot(*space[:, [i, j]], color="0.75", linewidth=0.5)
     for k, point in enumerate(space.T):
         colour = CLASS_COLOURS[k % len(CLASS_COLOURS)]
@@ -46,7 +108,6 @@ def frame(ax: Any, means: np.ndarray) -> Any:
     ax.set_box_aspect((1, 1, 1))
     ax.view_init(elev=14, azim=-68)
     ax.set_axis_off()
-    return ax
 
 
 def _upright(space: np.ndarray) -> np.ndarray:

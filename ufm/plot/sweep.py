@@ -8,52 +8,40 @@ import xarray as xr
 
 from ufm.errors import UfmError
 from ufm.plot.against import ladder_colours
-from ufm.plot.style import TWO_COLUMNS, sheet, style
+from ufm.plot.style import TWO_COLUMNS, Panels, panel, panels
+from ufm.plot.words import words
 from ufm.problem import ClassTargets
 from ufm.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _SHOWN = ("singular_values", "class_mean_norm", "cosine")
 _SHOWN_OF_SAMPLES = ("singular_values", "classifier_norm", "bias")  # a regression has no classes
-_WORDS = {
-    "singular_values": "singular values of $W H$",
-    "singular_values_centred": "centred singular values of $W H$",
-    "singular_value_mean": "singular value of the mean direction",
-    "class_mean_norm": "norms of the class means",
-    "classifier_norm": "norms of the rows of $W$",
-    "bias": "bias",
-    "cosine": "mean cosine of class means",
-    "value": "value at the optimum",
-    "lam_W": r"weight of the layers, $\lambda_W$",
-    "lam_H": r"weight of the features, $\lambda_H$",
-    "lam_b": r"weight of the bias, $\lambda_b$",
-}
 _CONSTANT = 1e-9  # spread below which values are one
 _MOST = 12  # lines of a panel; of more, every so-manieth
 
 
-def sweep_figure(record: Record, observables: Sequence[str] = ()) -> "Figure":
-    """One panel an observable, along the swept weight.
+def sweep(record: Record, observables: Sequence[str] = (), *, axes: "Sequence[Axes] | None" = None) -> Panels:
+    """One panel an observable, along the one weight that is swept: `plot.sweep(optima.record())`.
 
     By default singular values, class means and their cosine; of a regression singular values, the rows of W and, where
-    it is there, the bias.
+    it is there, the bias. Returns an array of as many Axes; UfmError where the record is swept along no weight or
+    several, or lacks an observable.
     """
     along = swept_weight(record)
     names = list(observables) or [name for name in _shown(record, along) if name in record]
-    with style():
-        figure = sheet(figsize=(TWO_COLUMNS * min(1.0, 0.45 * len(names)), 2.7), layout="constrained")
-        axes = np.ravel(figure.subplots(1, len(names), squeeze=False))
-        for ax, name, letter in zip(axes, names, "abcdefgh", strict=False):
-            along_weight(ax, record, name, along)
-            title = _WORDS.get(name, name.replace("_", " "))
-            ax.set_title(f"{letter}   {title}" if len(names) > 1 else title, loc="left")
-        named = [found for found in (ax.get_legend_handles_labels() for ax in axes) if found[0]]
+    with panels(axes, len(names), TWO_COLUMNS * min(1.0, 0.45 * len(names)), 2.7) as drawn:
+        for ax, name, letter in zip(drawn, names, "abcdefgh", strict=False):
+            along_weight(record, name, ax=ax)
+            ax.set_ylabel("")
+            ax.set_title(f"{letter}   {words(name)}" if len(names) > 1 else words(name), loc="left")
+        named = [found for found in (ax.get_legend_handles_labels() for ax in drawn) if found[0]]
         if named:  # beside the panels: a sweep leaves no corner free
-            figure.legend(*named[0], title="samples", title_fontsize=7, loc="outside right center")
-    return figure
+            place: Any = {"loc": "outside right center"} if axes is None else {}
+            where = drawn[0].figure if axes is None else drawn[-1]
+            where.legend(*named[0], title="samples", title_fontsize=7, **place)
+    return drawn
 
 
 def _shown(record: Record, along: str) -> tuple[str, ...]:
@@ -72,12 +60,14 @@ def swept_weight(record: Record) -> str:
     return swept[0]
 
 
-def along_weight(ax: "Axes", record: Record, observable: str, along: str) -> "Axes":
-    """An observable against the weight: one line, or one an entry, dark to light; classes are labelled by their size.
+def along_weight(record: Record, observable: str, *, ax: "Axes | None" = None) -> "Axes":
+    """An observable along the weight that is swept: one line, or one an entry, dark to light; classes by their size.
 
-    Infinity (no bias) is drawn at the right edge, and 0 (a free bias) at the left one, as arrows; the label says so.
+    `plot.along_weight(optima.record(), "class_mean_norm")`. Infinity (no bias) is drawn at the right edge, and 0 (a
+    free bias) at the left one, as arrows; the label says so. UfmError where the record is swept along no weight or
+    several, lacks the observable, or has one with several entries in two ways.
     """
-    values = record[observable]
+    along, values = swept_weight(record), record[observable]
     others = [dim for dim in values.dims if dim != along]
     if len(others) > 1:
         raise UfmError(f"{observable} has the dimensions {', '.join(map(str, values.dims))}; give one with fewer.")
@@ -87,15 +77,19 @@ def along_weight(ax: "Axes", record: Record, observable: str, along: str) -> "Ax
     if not inner.any():
         raise UfmError(f"{along} has no value between 0 and infinity to draw a line through.")
     entries, names = _entries(record, values, others)
-    for entry, name, colour in zip(entries, names, ladder_colours(len(entries)), strict=True):
-        ax.plot(weights[inner], columns[inner, entry], color=colour, linewidth=1.2, label=name)
-        _ends(ax, weights, columns[:, entry], colour)
-    ax.set_xscale("log")
-    ax.set_xlim(weights[inner].min(), weights[inner].max())
-    ends = [arrow for arrow, there in (("◂ 0", weights == 0), ("▸ ∞", np.isinf(weights))) if there.any()]
-    ax.set_xlabel(_WORDS[along] + (f"  ({', '.join(ends)})" if ends else ""))
-    _room(ax, columns[:, entries])
-    return ax
+    with panel(ax) as drawn:
+        for entry, name, colour in zip(entries, names, ladder_colours(len(entries)), strict=True):
+            drawn.plot(weights[inner], columns[inner, entry], color=colour, linewidth=1.2, label=name)
+            _ends(drawn, weights, columns[:, entry], colour)
+        drawn.set_xscale("log")
+        drawn.set_xlim(weights[inner].min(), weights[inner].max())
+        ends = [arrow for arrow, there in (("◂ 0", weights == 0), ("▸ ∞", np.isinf(weights))) if there.any()]
+        drawn.set_xlabel(words(along) + (f"  ({', '.join(ends)})" if ends else ""))
+        drawn.set_ylabel(words(observable))
+        _room(drawn, columns[:, entries])
+        if ax is None and any(names):
+            drawn.legend(title="samples", title_fontsize=7)
+    return drawn
 
 
 def _room(ax: "Axes", values: np.ndarray) -> None:

@@ -1,197 +1,124 @@
-"""The class-encoding transition: observables against lam_b/lam_b*, and the cosines of the class means."""
+"""Observables against the weight of the bias in units of one of its own values, and their distance to a theorem."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from ufm.errors import UfmError
-from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, sheet, style
+from ufm.plot.style import WITNESS_STYLE, network_style, panel
+from ufm.plot.words import words
 from ufm.record import Record
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 _BEYOND = 2.6  # where lam_b = inf is drawn: this factor right of the largest finite value
+_TICKS = (1.0, 2.0, 5.0)  # in a decade, where few fit
+_LINE = {"theorem": "theorem", "optimum": "optimum"}  # what the line is called, by who says it
 
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """A record along lam_b (perhaps with seeds), the theorem it is held against, and its look."""
-
-    record: Record
-    theorem: Record
-    look: Mapping[str, Any]
-
-
-Scale = Callable[[Record], float]  # what an observable of this record is divided by
+Looks = Sequence[Mapping[str, Any]]
 
 
 def against_weight(
-    ax: "Axes",
-    observable: str,
-    curve: Record,
-    series: Sequence[Series],
-    *,
-    unit: float,
-    scale: Scale = lambda record: 1.0,
-    label: str = "",
+    theory: Record,
+    *witnesses: Record,
+    observable: str = "cosine",
+    unit: float = 1.0,
+    looks: Looks = (),
+    ax: "Axes | None" = None,
 ) -> "Axes":
-    """An observable against lam_b/unit: the theorem as a line, each witness in its own marker, lam_b = inf set apart.
+    """An observable against lam_b/unit: theory as a line, each witness in its own marker, lam_b = inf set apart.
 
-    curve: the theorem on a fine grid of lam_b; scale: what the observable of a record is divided by.
+    `plot.against_weight(theory, optimum, flow, networks, unit=lam_b_star)`: records along lam_b, the theory's on a fine
+    grid; networks may have seeds, whose spread is drawn. An observable with several entries is averaged over them.
+    looks: how each witness is drawn, by default as the gallery does. UfmError where a record is not along lam_b, or
+    lacks the observable.
     """
-    edge = _edge(curve, unit)
-    finite = curve.values.where(np.isfinite(curve.values.lam_b), drop=True)
-    line = np.asarray(finite[observable]) / scale(curve)
-    ax.plot(np.asarray(finite.lam_b) / unit, line, **WITNESS_STYLE["theorem"], zorder=1)
-    last = curve.values.sel(lam_b=np.inf)[observable].item() / scale(curve)
-    ax.plot([edge / 1.25, edge * 1.25], [last, last], **{**WITNESS_STYLE["theorem"], "label": "_"})
-    for one in series:
-        values = _leading(one.record[observable]) / scale(one.record)
-        _points(ax, one.look, _positions(one.record, unit, edge), values)
-    _weight_axis(ax, edge)
-    ax.set_ylabel(label or observable)
-    return ax
+    with panel(ax) as drawn:
+        edge, line = _edge(theory, unit), _leading(theory, observable)
+        weights = np.asarray(theory.values.lam_b, dtype=float)
+        finite = np.isfinite(weights)
+        look = {**WITNESS_STYLE["theorem"], "label": _LINE.get(theory.witness, theory.witness)}
+        drawn.plot(weights[finite] / unit, line.values[finite], **look, zorder=1)
+        if not finite.all():
+            last = line.values[~finite][0]
+            drawn.plot([edge / 1.25, edge * 1.25], [last, last], **{**look, "label": "_"})
+        for record, look in zip(witnesses, looks or _looks(witnesses), strict=True):
+            _points(drawn, look, _positions(record, unit, edge), _leading(record, observable))
+        _weight_axis(drawn, weights[finite] / unit, None if finite.all() else edge, unit)
+        drawn.set_ylabel(words(observable))
+        if ax is None:
+            drawn.legend()
+    return drawn
 
 
 def distance_to_theorem(
-    ax: "Axes",
-    observable: str,
-    series: Sequence[Series],
-    *,
-    unit: float,
-    edge: float,
-    scale: Scale = lambda record: 1.0,
-    label: str = "",
+    theory: Record,
+    *witnesses: Record,
+    observable: str = "cosine",
+    unit: float = 1.0,
+    looks: Looks = (),
+    ax: "Axes | None" = None,
 ) -> "Axes":
-    """|witness - theorem| (the worst seed) against lam_b/unit, on logarithmic axes."""
-    for one in series:
-        reference = one.theorem.values.sel(lam_b=one.record.values.lam_b)[observable]
-        gap = abs(_leading(one.record[observable]) - reference) / scale(one.record)
-        gap = gap.max("seed") if "seed" in gap.dims else gap
-        _points(ax, one.look, _positions(one.record, unit, edge), gap.clip(min=1e-17))
-    ax.set_yscale("log")
-    _weight_axis(ax, edge)
-    ax.set_ylabel(label)
-    return ax
+    """|witness - theory| (the worst seed) against lam_b/unit, on logarithmic axes.
 
-
-def cosine_matrices(axes: Sequence["Axes"], cosines: Sequence[np.ndarray], titles: Sequence[str]) -> Any:
-    """Cosines between class means as matrices (K x K each), in colours from -1/(K-1) to 1/(K-1); returns the image."""
-    image = None
-    for ax, matrix, title in zip(axes, cosines, titles, strict=True):
-        K = matrix.shape[0]
-        image = ax.imshow(matrix, cmap="RdBu_r", vmin=-1 / (K - 1), vmax=1 / (K - 1))
-        ax.set_title(title)
-        ax.set_xticks([0, K - 1], ["1", str(K)])
-        ax.set_yticks([0, K - 1], ["1", str(K)])
-        ax.tick_params(length=0)
-        for spine in ax.spines.values():
-            spine.set_visible(True)
-    return image
-
-
-def transition(
-    curve: Record,
-    theorem: Record,
-    optimum: Record,
-    flow_theorem: Record,
-    flow: Record,
-    measured: Mapping[str, Record],
-    live: Mapping[str, Record],
-    *,
-    lam_b_star: float,
-) -> "Figure":
-    """The whole figure: cosine, mean-direction singular value, distance to the theorem, and the cosine matrices.
-
-    curve: the theorem on a fine grid; measured, live: {image set: record}; the matrices are of the first image set.
+    `plot.distance_to_theorem(theory, optimum, networks)`: the theory's record has every lam_b of the witnesses.
+    UfmError where it lacks one, where a record is not along lam_b, or where one lacks the observable.
     """
-    series = [Series(flow, flow_theorem, WITNESS_STYLE["flow"]), Series(optimum, theorem, WITNESS_STYLE["optimum"])]
-    names = list(measured)
-    series += [Series(r, theorem, network_style(names.index(k), k)) for k, r in measured.items()]
-    series += [Series(r, theorem, network_style(names.index(k), k, now=True)) for k, r in live.items()]
-    with style():
-        figure = sheet(figsize=(TWO_COLUMNS, 4.1), layout="constrained")
-        left, right = np.ravel(figure.subfigures(1, 2, width_ratios=[1.65, 1]))  # pyright: ignore
-        axes = list(np.ravel(left.subplots(3, 1, sharex=True, height_ratios=[1.3, 1.1, 1])))
-        weight: dict[str, Any] = {"unit": lam_b_star}
-        against_weight(axes[0], "cosine", curve, series, **weight, label="cosine")
-        label = r"$s_0/\sqrt{n}$"
-        against_weight(axes[1], "singular_value_mean", curve, series, **weight, scale=_root_n, label=label)
-        edge = _edge(curve, lam_b_star)
-        distance_to_theorem(axes[2], "cosine", series, **weight, edge=edge, label="difference")
-        shown = next(iter(measured.values()))
-        _dress(axes, shown.values.sizes["class"])
-        left.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, handlelength=1.6)
-        _matrices(right, shown, lam_b_star)
-    return figure
+    with panel(ax) as drawn:
+        edge, reference = _edge(theory, unit), _leading(theory, observable)
+        for record, look in zip(witnesses, looks or _looks(witnesses), strict=True):
+            swept = _leading(record, observable)
+            missing = set(swept.lam_b.values.tolist()) - set(reference.lam_b.values.tolist())
+            if missing:
+                raise UfmError(f"the theory's record has no lam_b = {', '.join(f'{v:g}' for v in sorted(missing))}.")
+            gap = abs(swept - reference.sel(lam_b=swept.lam_b))
+            gap = gap.max("seed") if "seed" in gap.dims else gap
+            _points(drawn, look, _positions(record, unit, edge), gap.clip(min=1e-17))
+        drawn.set_yscale("log")
+        weights = np.asarray(theory.values.lam_b, dtype=float)
+        finite = np.isfinite(weights)
+        _weight_axis(drawn, weights[finite] / unit, None if finite.all() else edge, unit)
+        drawn.set_ylabel(f"{words(observable)}, difference")
+        if ax is None:
+            drawn.legend()
+    return drawn
 
 
-def _dress(axes: Sequence["Axes"], K: int) -> None:
-    """Letters, the transition, and the two frames between which the cosine moves."""
-    titles = (
-        "a   cosine between class means",
-        "b   singular value of the mean direction",
-        "c   cosine, |witness $-$ theorem|",
-    )
-    for ax, title in zip(axes, titles, strict=True):
-        ax.set_title(title, loc="left")
-        ax.axvline(1, color="0.75", linewidth=0.7, zorder=0)
-        ax.margins(y=0.12)
-    for ax in axes[:2]:
-        ax.tick_params(labelbottom=False)
-        ax.set_xlabel("")
-    frames = ((-1 / (K - 1), f"simplex ETF, $-1/{K - 1}$", 3.2), (0, "orthogonal frame, 0", 0.25))
-    for level, name, x in frames:
-        axes[0].axhline(level, color="0.75", linewidth=0.7, linestyle=":", zorder=0)
-        axes[0].annotate(name, (x, level), (0, 2), textcoords="offset points", color="0.35", fontsize=6.5)
-    axes[0].set_ylim(-1.16 / (K - 1), 0.22 / (K - 1))
-    axes[2].set_ylim(3e-19, 1e-1)
-    axes[2].set_yticks([1e-17, 1e-12, 1e-7, 1e-2])
+def _looks(witnesses: Sequence[Record]) -> Looks:
+    """Each in the look of its witness; networks in one of their own each."""
+    networks = [record for record in witnesses if record.witness == "measured"]
+    return [
+        WITNESS_STYLE[record.witness]
+        if record.witness in WITNESS_STYLE
+        else network_style(networks.index(record), str(record.provenance.get("images", "yours")))
+        for record in witnesses
+    ]
 
 
-def _matrices(right: Any, measured: Record, lam_b_star: float) -> None:
-    """The networks' cosines before, at and after the transition, and without a bias."""
-    ratios = np.asarray(measured.values.lam_b) / lam_b_star
-    at = int(np.argmin(abs(ratios - 1)))
-    shown = (0, at, int(np.argmin(abs(ratios - 2))), len(ratios) - 1)
-    mean = measured["cosines"].mean("seed")
-    axes = list(np.ravel(right.subplots(2, 2)))
-    image = cosine_matrices(axes, [np.asarray(mean.isel(lam_b=i)) for i in shown], [_name_of(ratios[i]) for i in shown])
-    right.suptitle("d   class means of trained networks", fontsize=8)
-    bar = right.colorbar(image, ax=axes, orientation="horizontal", aspect=22, shrink=0.9, extend="max")
-    bar.set_label("cosine")
-    bar.set_ticks([-0.1, -0.05, 0, 0.05, 0.1])
+def _along(record: Record) -> np.ndarray:
+    if "lam_b" not in record.values.dims:
+        dims = ", ".join(map(str, record.values.dims)) or "nothing"
+        raise UfmError(f"this {record.witness} record is along {dims}; a picture against lam_b needs one along lam_b.")
+    return np.asarray(record.values.lam_b, dtype=float)
 
 
-def _root_n(record: Record) -> float:
-    if record.problem is None:
-        raise UfmError("the figure needs records with their problem, for the class sizes.")
-    return float(np.sqrt(record.problem.classes.counts[0]))
-
-
-def _name_of(ratio: float) -> str:
-    if np.isinf(ratio):
-        return "no bias"
-    return r"$\lambda_b = \lambda_b^*$" if abs(ratio - 1) < 1e-9 else rf"$\lambda_b = {ratio:g}\,\lambda_b^*$"
-
-
-def _edge(curve: Record, unit: float) -> float:
-    weights = np.asarray(curve.values.lam_b)
+def _edge(theory: Record, unit: float) -> float:
+    weights = _along(theory)
     return float(weights[np.isfinite(weights)].max()) / unit * _BEYOND
 
 
 def _positions(record: Record, unit: float, edge: float) -> np.ndarray:
-    weights = np.asarray(record.values.lam_b) / unit
+    weights = _along(record) / unit
     return np.where(np.isfinite(weights), weights, edge)
 
 
-def _leading(array: xr.DataArray) -> xr.DataArray:
+def _leading(record: Record, observable: str) -> xr.DataArray:
     """The mean over every dimension but lam_b and seed."""
+    _along(record)
+    array = record[observable]
     return array.mean([d for d in array.dims if d not in ("lam_b", "seed")])
 
 
@@ -206,14 +133,21 @@ def _points(ax: "Axes", look: Mapping[str, Any], x: np.ndarray, y: xr.DataArray)
     ax.plot(x, np.asarray(y).reshape(x.size), zorder=2, **drawn)
 
 
-def _weight_axis(ax: "Axes", edge: float) -> None:
-    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
+def _weight_axis(ax: "Axes", weights: np.ndarray, edge: float | None, unit: float) -> None:
+    """Logarithmic from the smallest weight to the largest; lam_b = inf, where it is, apart on a ground of its own."""
+    from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, NullLocator
 
+    low, high = weights[weights > 0].min() / 1.251, weights.max() * 1.251
+    subs = _TICKS if high < 200 * low else (1.0,)
+    ticks = [float(tick) for tick in LogLocator(subs=subs).tick_values(low, high) if low <= tick <= high]
+    names = [f"{tick:g}" for tick in ticks]
     ax.set_xscale("log")
-    ticks = [0.25, 0.5, 1, 2, 4, 10]
-    ax.xaxis.set_major_locator(FixedLocator([*ticks, edge]))
-    ax.xaxis.set_major_formatter(FixedFormatter([*(f"{t:g}" for t in ticks), "no bias\n($\\infty$)"]))
+    if edge is not None:
+        ticks, names = [*ticks, edge], [*names, "no bias\n($\\infty$)"]
+        ax.axvspan(edge / 1.7, edge * 1.7, color="0.955", zorder=-1, linewidth=0)
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_major_formatter(FixedFormatter(names))
     ax.xaxis.set_minor_locator(NullLocator())
-    ax.axvspan(edge / 1.7, edge * 1.7, color="0.955", zorder=-1, linewidth=0)
-    ax.set_xlim(0.2, edge * 1.75)
-    ax.set_xlabel(r"weight of the bias, $\lambda_b/\lambda_b^*$")
+    ax.set_xlim(low, high if edge is None else edge * 1.75)
+    over = "" if unit == 1 else r"/\lambda_b^*"
+    ax.set_xlabel(rf"weight of the bias, $\lambda_b{over}$")
