@@ -1,4 +1,4 @@
-"""Why the relaxation of the layer-peeled model is exact: both allow the same logits, a ball of the nuclear norm."""
+"""The layer-peeled model is a ball of the nuclear norm: so its relaxation is exact, and so minority classes merge."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import sympy as sp
 
 from ufm.derivation import Derivation, Proof
 from ufm.derivation import SquaredNorm as norm2
-from ufm.derivation.load import lemma
+from ufm.derivation.load import lemma, prove
 from ufm.derivation.proof import equation
 from ufm.symbols import K, d
 
@@ -80,4 +80,92 @@ def relaxation() -> Derivation:
     return proof.conclude(claims={"gap": equation(sp.Symbol("model"), sp.Symbol("relaxation"))})
 
 
-PROOFS: dict[str, Callable[[], Derivation]] = {"relaxation": relaxation}
+def minority_collapse() -> Derivation:
+    """The multiplier of the budget is at least what majority classes still lose; directions within the minority die."""
+    proof = Proof(
+        "Minority collapse under budgets",
+        "$K_A$ majority classes of $Rn$ samples, $K_B \\ge 2$ of $n$, $K = K_A + K_B \\le d$, and "
+        "$R \\ge 1 + e^M/(K-1)$ with $M = K^2\\sqrt{E_WE_H}/((K-1)K_A)$.",
+    )
+    n, beta = sp.symbols("n beta", positive=True)
+    proof.uses(
+        "ball",
+        "The logits of the classes minimise $\\frac1N\\sum_kn_k\\mathrm{CE}(z_k)$ in the ball $\\lVert Z\\rVert_* \\le "
+        "\\beta = K\\sqrt{E_WE_H}$, on its surface, as larger multiples of a simplex always lose less.",
+        prove("fang2021:relaxation"),
+    )
+    proof.given(
+        "multiplier",
+        "With $S = \\mathrm{diag}(n_k)$ and $E$, labels less probabilities, there is a $\\mu > 0$ with $ES = "
+        "\\mu(UV' + F)$: "
+        "$U$, $V$ are the singular vectors of $Z$, $F$ is orthogonal to them, $\\lVert F\\rVert \\le 1$. The fit is "
+        "strictly convex in the probabilities; so all minimisers share them, and classes of one size are exchangeable "
+        "in $E$ and in the margins.",
+        {},
+    )
+    proof.section("The multiplier from below")
+    p, m, S = sp.symbols("p m S", positive=True)
+    proof.lemma(
+        "duality",
+        "Let $\\Pi$ be the columns of $I - \\frac1K11'$ of the majority. Columns of $E$ sum to zero, so "
+        "$\\mathrm{tr}\\,\\Pi'ES = K_An_A(1-p)$ with the probability $p$ of a majority class's own label, and it is at "
+        "most $\\mu\\lVert\\Pi\\rVert_*$.",
+        lemma("von_neumann"),
+        sp.Le(sp.Symbol("tr Pi'ES"), sp.Symbol("mu |Pi|_*"), evaluate=False),
+    )
+    k_A, k_B = sp.symbols("K_A K_B", positive=True)
+    size = k_A + k_B
+    proof.equal(
+        "columns",
+        "$\\Pi'\\Pi = I - \\frac1K11'$ in $K_A$ dimensions has the eigenvalues 1, and $K_B/K$ once: the nuclear norm "
+        "of "
+        "$\\Pi$ is below $K_A$, its largest singular value at most 1. Therefore $\\mu \\ge n_A(1-p)$.",
+        1 - k_A / size,
+        k_B / size,
+    )
+    proof.section("What the majority loses")
+    proof.lemma(
+        "margins",
+        "Likewise $\\mathrm{tr}\\,\\Pi'Z \\le \\lVert Z\\rVert_* = \\beta$, and it is $K_A\\frac{K-1}K$ times the mean "
+        "margin $m$ of a majority class,",
+        lemma("von_neumann"),
+        sp.Le(k_A * (size - 1) / size * m, beta, evaluate=False),
+    )
+    proof.equal(
+        "mean margin",
+        "so that $m$ is at most $M$:",
+        (beta * size / (k_A * (size - 1))).subs(beta, size * sp.sqrt(E_W * E_H)),
+        size**2 * sp.sqrt(E_W * E_H) / ((size - 1) * k_A),
+    )
+    proof.lemma(
+        "mean of exponentials",
+        "The arithmetic mean of $e^{-m_j}$ over the other labels is at least the geometric one,",
+        lemma("inequality_of_means"),
+        sp.Ge((1 - p) / p, (size - 1) * sp.exp(-m), evaluate=False),
+    )
+    extra = sp.Symbol("v", nonnegative=True)
+    lost = (S + extra) / (1 + S + extra)
+    proof.sign(
+        "threshold",
+        "so that $1 - p \\ge S/(1+S)$, $S = (K-1)e^{-M}$, and with $R \\ge 1 + 1/S$",
+        sp.Ge(n * (1 + 1 / S) * lost, n, evaluate=False),
+    )
+    proof.section("The minority")
+    q, gap = sp.symbols("q g", positive=True)
+    proof.sign(
+        "merge",
+        "the multiplier is at least $n$. On the directions that tell minority classes apart $E$ is the number "
+        "$e = 1 - q + q'$, $q$ being the probability of the own label and $q'$ that of another minority label, and $Z$ "
+        "is $\\log(q/q')$. Were that positive, $e$ would be below 1, though $en = \\mu \\ge n$. So $Z$ vanishes there,",
+        sp.Lt(1 - (q + gap) + q, 1, evaluate=False),
+    )
+    proof.lemma(
+        "rows",
+        "and so does $W$, whose columns lie in the span of those of $Z$ where the budgets are just met.",
+        lemma("nuclear_norm"),
+        equation(sp.Symbol("|w_k - w_l|"), sp.S.Zero),
+    )
+    return proof.conclude(claims={"classifier_distances_squared": equation(sp.Symbol("|w_k - w_l|^2"), sp.S.Zero)})
+
+
+PROOFS: dict[str, Callable[[], Derivation]] = {"relaxation": relaxation, "minority_collapse": minority_collapse}

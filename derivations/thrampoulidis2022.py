@@ -9,6 +9,8 @@ from ufm.derivation import Derivation, Proof
 from ufm.derivation import SquaredNorm as norm2
 from ufm.derivation.exchangeable import CENTRED, ONES, ONES_RULE
 from ufm.derivation.load import lemma, prove
+from ufm.derivation.proof import equation
+from ufm.derivation.regimes import Regime
 from ufm.symbols import K, N, d, delta_kl
 
 j = sp.Symbol("j", integer=True, positive=True)  # K - 1
@@ -56,12 +58,11 @@ def multipliers() -> Derivation:
     proof.lemma(
         "its root",
         "Hence its root $A^{1/2} = V\\Lambda^{-1}V'$, where $\\hat Z = V\\Lambda U'$ and $\\hat Z\\hat Z' = CSC$, "
-        "has no "
-        "positive entry off its diagonal either, and its rows sum to zero.",
+        "has only negative entries off its diagonal too, and its rows sum to zero.",
         lemma("m_matrix_root"),
-        sp.Le(sp.Symbol("(A^{1/2})_{jk}"), 0, evaluate=False),
+        sp.Lt(sp.Symbol("(A^{1/2})_{jk}"), 0, evaluate=False),
     )
-    return proof.conclude(claims={"signs": sp.Le(sp.Symbol("(A^{1/2})_{jk}"), 0, evaluate=False)})
+    return proof.conclude(claims={"signs": sp.Lt(sp.Symbol("(A^{1/2})_{jk}"), 0, evaluate=False)})
 
 
 def seli() -> Derivation:
@@ -132,10 +133,94 @@ def seli() -> Derivation:
     return proof.conclude({"logits": delta_kl - 1 / K, **grams})
 
 
+def vanishing_weights() -> Derivation:
+    """The margins of the optimum, over their size, tend to those of the least norm; then every one of them is 1."""
+    proof = Proof(
+        "The regularisation path",
+        "Cross-entropy, any class sizes, no bias, $\\lambda = \\sqrt{\\lambda_W\\lambda_H} \\to 0$.",
+    )
+    x, rest, weight, nu = sp.symbols("x y lambda nu", positive=True)
+    proof.lemma(
+        "nuclear norm",
+        "The optimum has the logits that minimise the mean cross-entropy plus $\\lambda\\nu(Z)$, $\\nu(Z)$ being the "
+        "nuclear norm of the logits of all samples; under unit margins the least $\\nu$ is $\\hat\\nu = \\nu(\\hat "
+        "Z)$.",
+        lemma("nuclear_norm"),
+        equation(sp.Symbol("L"), sp.Symbol("CE(Z) + lambda nu(Z)")),
+    )
+    proof.section("The least margin")
+    proof.sign(
+        "from below",
+        "If $q$ is the least margin of $Z$, the sample that has it loses $\\log(1 + e^{-q} + \\ldots)$, and the mean "
+        "is "
+        "at least $\\frac1N\\log(1 + e^{-q})$:",
+        sp.Ge(1 + x + rest, 1 + x, evaluate=False),
+    )
+    proof.limit(
+        "grows",
+        "The least value is at most that at $s\\hat Z$ with $s = \\log(1/\\lambda)$, all of whose margins are $s$: it "
+        "vanishes with $\\lambda$, and so $q \\to \\infty$ along the path, and with it $\\nu$.",
+        sp.log(1 + (K - 1) * weight) - weight * sp.log(weight) * nu,
+        (weight, 0),
+        sp.S.Zero,
+        (Regime("small", r"\\lambda > 0", {weight: weight}), weight, 0),
+    )
+    proof.limit(
+        "keeps up",
+        "Let $r = \\nu(Z)/\\hat\\nu$. $Z$ has at most the mean cross-entropy of $r\\hat Z$, which has the same $\\nu$: "
+        "$(1 + e^{-q})^{1/N} \\le 1 + (K-1)e^{-r}$. With $x = e^{-r}$, $e^{r-q} \\le ((1 + (K-1)x)^N - 1)/x$, which "
+        "stays "
+        "bounded: so $q \\ge r - O(1)$ and $\\delta = 1 - q/r \\to 0$.",
+        ((1 + (K - 1) * x) ** N - 1) / x,
+        (x, 0),
+        N * (K - 1),
+        (Regime("late", r"r > 0", {x: x}), x, 0),
+    )
+    proof.section("Every margin")
+    margin, least, share = sp.symbols("m q w", positive=True)
+    others = sp.Symbol("o", nonnegative=True)
+    proof.uses(
+        "multipliers",
+        "With $\\hat Z = V\\Lambda U'$ the matrix $E = VU'$ weighs margins by positive $w$ (its entries off the labels "
+        "are negative), $\\mathrm{tr}\\,E'Z = \\sum w\\,m$, and $\\sum w = \\mathrm{tr}\\,E'\\hat Z = \\hat\\nu$.",
+        prove("thrampoulidis2022:multipliers"),
+    )
+    proof.lemma(
+        "bound",
+        "No singular value of $E$ exceeds 1, so that $\\sum w\\,m \\le \\nu(Z) = r\\hat\\nu$,",
+        lemma("von_neumann"),
+        sp.Le(sp.Symbol("tr E'Z"), sp.Symbol("nu(Z)"), evaluate=False),
+    )
+    proof.equal(
+        "each",
+        "while every margin is at least $q$. So what one of them has beyond $q$, times its $w$, is at most "
+        "$r\\hat\\nu - q\\hat\\nu = r\\delta\\hat\\nu$:",
+        share * margin + others * least + (nu - share - others) * least - nu * least,
+        share * (margin - least),
+    )
+    proof.sign(
+        "squeezed",
+        "over $r$, all margins lie between $1 - \\delta$ and $1 - \\delta + \\delta\\hat\\nu/w$, and tend to 1. "
+        "Columns "
+        "of $Z$ sum to zero, as those of the residual do; so a column tends to $e_k - \\frac1K1$ in units of $r$.",
+        sp.Ge(margin + least, least, evaluate=False),
+    )
+    proof.equal(
+        "norm",
+        "The norm of $I - \\frac1K11'$ makes it a direction.",
+        K * (1 - 1 / K) ** 2 + K * (K - 1) / K**2,
+        K - 1,
+    )
+    direction = (delta_kl - 1 / K) / sp.sqrt(K - 1)
+    reached = f"logit_directions tends to {direction} as lam_W, lam_H vanish"
+    return proof.conclude(claims={reached: equation(sp.Symbol("lim Z/|Z|"), direction)})
+
+
 _GRAMS = {"classifier_gram": "VLambdaV'", "gram": "ULambdaU'"}
 
 PROOFS: dict[str, Callable[[], Derivation]] = {
     "multipliers": multipliers,
     "seli": seli,
     "seli_any_sizes": seli,
+    "vanishing_weights": vanishing_weights,
 }

@@ -19,6 +19,7 @@ from ufm.catalogue import (
     Theorem,
     Unbeaten,
 )
+from ufm.catalogue.claims import Approaches
 from ufm.catalogue.decoding import NearestCode
 from ufm.derivation.agree import Agreement, agree, agree_matrix
 from ufm.derivation.course import agree_at, at_least, at_most, increases
@@ -63,7 +64,7 @@ def _differs_along(claim: PathClaim, derivation: Derivation) -> str:
 
 def _differs(claim: Claim, derivation: Derivation) -> str:
     """Why a claim is not what the derivation arrives at; empty where it is."""
-    if isinstance(claim, Unbeaten | Beaten | NearestCode):
+    if isinstance(claim, Approaches | Unbeaten | Beaten | NearestCode):
         derived = derivation.claims.get(claim.text())
         reached = derived is not None and not isinstance(derived, str)
         return "" if reached else f"the derivation does not reach the claim {claim.text()!r}"

@@ -75,6 +75,5 @@ THEOREMS = (
         motion=_motion,
         assumes=(SHALLOW, NO_BIAS, UNREGULARISED),
         starts=(BALANCED_START, COLLAPSED_START, _REACHES_ALL),
-        no_proof="The limit of a matrix expression of symbolic size, taken factor by factor.",
     ),
 )

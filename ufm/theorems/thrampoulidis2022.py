@@ -144,6 +144,5 @@ THEOREMS = (
             ONE_HOT,
             _TWO,
         ),
-        no_proof="A limit: the regularisation path is followed numerically; its limit is the theorem on unit margins.",
     ),
 )
