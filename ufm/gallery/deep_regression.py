@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ufm.referee.witnesses import Witnesses
 
 
+_RANK_COLOURS = ("#000000", "#D55E00", "#56B4E9", "#CC79A7")  # none of the colours of weight decays
+
+
 def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     """NRC1 to NRC4 over the layers for full-rank targets; ranks, alignment and norms beside what theory asks."""
     records = [load(locate("numerics", "records") / name) for name in spec.records]
@@ -56,14 +59,16 @@ def last(record: Record, name: str) -> np.ndarray:
     return record[name].isel(epoch=-1).values
 
 
-def layers(ax: "Axes", record: Record, name: str, colour: Any, values: np.ndarray | None = None) -> None:
+def layers(
+    ax: "Axes", record: Record, name: str, colour: Any, values: np.ndarray | None = None, marker: str = "s"
+) -> None:
     """One field over the layers: the mean of the seeds with their spread."""
     found = last(record, name) if values is None else values
     mean = found.mean(axis=0)
     spread = [mean - found.min(axis=0), found.max(axis=0) - mean]
     where = record.values["layer"].values
     look: dict[str, Any] = {"markersize": 3.2, "capsize": 1.8, "markeredgecolor": "black", "markeredgewidth": 0.4}
-    ax.errorbar(where, mean, yerr=spread, marker="s", linestyle=":", linewidth=0.6, color=colour, **look)
+    ax.errorbar(where, mean, yerr=spread, marker=marker, linestyle=":", linewidth=0.6, color=colour, **look)
 
 
 def table(records: Sequence[Record]) -> str:
@@ -114,8 +119,8 @@ def _rank_by_target(ax: "Axes", records: Sequence[Record]) -> None:
     decays = sorted({decay_of(r) for r in records if decay_of(r) > 0})
     shared = max(decays, key=lambda decay: len({int(r["target_rank"]) for r in records if decay_of(r) == decay}))
     chosen = sorted((r for r in records if decay_of(r) == shared), key=lambda r: int(r["target_rank"]))
-    for record, colour in zip(chosen, ladder_colours(len(chosen)), strict=True):
-        layers(ax, record, "stable_rank_features", colour)
+    for record, colour, marker in zip(chosen, _RANK_COLOURS, "oD^v", strict=False):
+        layers(ax, record, "stable_rank_features", colour, marker=marker)
         wanted = float(record["target_stable_rank"])
         ax.axhline(wanted, color=colour, linewidth=1.1)
         ax.text(7.6, wanted, f" r = {int(record['target_rank'])}", color=colour, fontsize=6.5, va="center")

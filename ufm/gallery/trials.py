@@ -51,6 +51,8 @@ def _panel(ax: "Axes", record: Record) -> None:
     theory = _curve(along, fine, [solve(problem).singular_values for problem in problems])
     local = _local(along, fine, problems, theory)
     unit = float(np.sqrt(problems[0].N / max(1, problems[0].m)))
+    if problems[0].p > 2:
+        theory = _torn(theory, along)
     spectra(theory, record, local=local, unit=unit, ax=ax)
     ax.set_xlabel(_WORDS.get(along, along))
 
@@ -70,6 +72,15 @@ def _curve(along: str, fine: np.ndarray, spectra: list[np.ndarray]) -> Record:
     """Singular values of optima along what was swept."""
     values = {"singular_values": ((along, "direction"), np.stack(spectra))}
     return Record.of("optimum", values, coords={along: fine})
+
+
+def _torn(theory: Record, along: str) -> Record:
+    """The curves with a NaN where one vanishes at a jump, as a first-order threshold has it: no line leads there."""
+    strengths = theory["singular_values"].values
+    fell = np.flatnonzero(np.any((strengths[1:] == 0) & (strengths[:-1] > 0.1 * strengths.max()), axis=1)) + 1
+    middle = np.sqrt(theory.values[along].values[fell] * theory.values[along].values[fell - 1])
+    fine = np.insert(theory.values[along].values, fell, middle)
+    return _curve(along, fine, list(np.insert(strengths, fell, np.nan, axis=0)))
 
 
 def _legend(figure: "Figure", records: list[Record]) -> None:

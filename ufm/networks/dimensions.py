@@ -35,6 +35,7 @@ def dimensions_record(study: "Study") -> Record:
     if not study.held_out:
         raise ProblemError("run.held_out", study.held_out, "say which share of the samples is held out, 0.25 say.")
     train, test = table.parts(study.held_out)
+    of_targets = two_nn(train.Y)
     rank = int(np.linalg.matrix_rank(train.Y - train.Y.mean(axis=1, keepdims=True)))
     unit = float(np.sum((table.Y - table.Y.mean(axis=1, keepdims=True)) ** 2) / table.Y.shape[1])
     X, held_out = torch.from_numpy(train.X), torch.from_numpy(test.X)
@@ -52,7 +53,7 @@ def dimensions_record(study: "Study") -> Record:
     array = np.array(list(seen.values()))  # epoch x seed x what
     values: dict[str, Any] = {name: (("seed", "epoch"), array[..., i].T) for i, name in enumerate(HISTORY)}
     numbers = {
-        "target_intrinsic_dimension": two_nn(train.Y),
+        "target_intrinsic_dimension": of_targets,
         "target_rank": rank,
         "target_variance": unit,
         "train_count": train.X.shape[0],

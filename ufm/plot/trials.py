@@ -39,7 +39,7 @@ def spectra(
                 drawn.plot(other, dashed[:, i] / unit, color=colour, linewidth=1.1, linestyle=(0, (4, 2)))
             _seeds(drawn, places, points[..., i] / unit, colour)
         _axis(drawn, fine, places, apart)
-        top = max(lines[:, :r].max(), points.max()) / unit
+        top = max(np.nanmax(lines[:, :r]), points.max()) / unit
         drawn.set_ylim(-0.04 * top, 1.06 * top)
         drawn.set_xlabel(words(along))
         if ax is None:
