@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy as sp
-from scipy.optimize import minimize_scalar
+from scipy.optimize import brentq, minimize_scalar
 
 from ufm import encodings
 from ufm.catalogue import Among, Differs, Equals, catalogue
@@ -112,6 +112,20 @@ def test_with_fixed_weights_no_etf_returns_by_hand():
     assert "as given here" in CATALOGUE["hong2023:many_samples"].no_proof
 
 
+def test_classes_of_unequal_sizes_may_have_the_angles_of_an_etf_but_not_its_norms():
+    def beyond(lam_Z):
+        return float(solve(hong([2, 1, 1], lam_Z)).cosines[1, 2]) + 0.5
+
+    tuned = hong([2, 1, 1], brentq(beyond, 0.02, 0.1, xtol=1e-15))
+    found = solve(tuned)
+    np.testing.assert_allclose(found.cosines, (3 * np.eye(3) - 1) / 2, atol=1e-9)
+    norms = np.sqrt(np.diag(found.gram))
+    assert norms[1] / norms[0] == pytest.approx(1.0676, abs=1e-3)
+    assert CATALOGUE["hong2023:no_etf"].claims_in_ours[0].violation(tuned, optimum_oracle()).ratio <= 1
+    angles = Differs(Equals("cosines", (K * delta_kl - 1) / (K - 1)))
+    assert angles.violation(tuned, optimum_oracle()).ratio > 1
+
+
 @pytest.mark.parametrize("counts", [[1, 1, 1], [5, 3, 2], [1000, 40, 1, 1], [7, 7, 1, 1, 1]])
 def test_the_multipliers_of_unit_margins_have_their_sign_at_any_sizes(counts):
     sizes, size = np.array(counts, dtype=float), len(counts)
@@ -128,8 +142,7 @@ def test_minority_classifiers_merge_above_the_threshold_and_not_below():
     claim = CATALOGUE["fang2021:minority_collapse"].claims[0]
     oracle = optimum_oracle()
     for factor, merged in ((1.2, True), (0.8, False)):
-        point = {"K_A": 2, "K_B": 2, "R": round(factor * edge), "E_W": 1.0, "E_H": 1.0}
-        problem = fang2021._two_groups(point)
+        problem = fang2021._budgeted([round(factor * edge)] * 2 + [1] * 2, {"E_W": 1.0, "E_H": 1.0})
         assert (claim.violation(problem, oracle).ratio <= 1) is merged
 
 
@@ -140,7 +153,19 @@ PERTURBED = {
     "dang2024:cor4": lambda e: e + lam_W,
     "thrampoulidis2022:seli": lambda e: 2 * e,
     "hong2023:many_samples_null": lambda e: e + N,
+    "hong2023:minority_collapse": lambda e: e + 1,
 }
+
+
+def test_a_proof_of_a_limit_does_not_reach_another_limit():
+    for name in ("thrampoulidis2022:vanishing_weights", "hong2023:many_samples_rescaled"):
+        theorem = CATALOGUE[name]
+        (claim,) = theorem.claims
+        assert isinstance(claim, Approaches)
+        assert prove_statement(theorem).stands
+        other = replace(claim, expression=delta_kl)
+        assert not prove_statement(replace(theorem, claims=(other,))).stands
+        assert not prove_statement(replace(theorem, claims=(replace(other, observable="logits"),))).stands
 
 
 @pytest.mark.parametrize("name", PERTURBED)
@@ -172,6 +197,10 @@ WRONG = {
     "one multiple of the weights for another": (
         "zhu2021:etf",
         Equals("gram", 2 * sp.sqrt(lam_W / lam_H) * (delta_kl - 1 / K)),
+    ),
+    "no multiple, and it is one": (
+        "zhu2021:etf",
+        Differs(Equals("gram", K * delta_kl - 1), up_to_scale=True),
     ),
     "numbers that are said to differ, and do not": ("zhu2021:bias", Differs(Equals("bias", sp.Integer(0)))),
     "other entries than the chosen ones": (

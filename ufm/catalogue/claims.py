@@ -278,9 +278,13 @@ class Among:
 
 @dataclass(frozen=True)
 class Differs:
-    """Some entry of the observable is another number than the formula's, by a thousand tolerances at least."""
+    """Some entry of the observable is another number than the formula's, by a thousand tolerances at least.
+
+    up_to_scale: also than those of every multiple of it.
+    """
 
     claim: Equals
+    up_to_scale: bool = False
 
     @property
     def observable(self) -> str:
@@ -289,8 +293,16 @@ class Differs:
 
     def violation(self, problem: Problem, oracle: Oracle) -> Violation:
         """A thousand over the claim's own violation: at most 1 where the two are apart."""
-        equal = self.claim.violation(problem, oracle)
+        equal = self._nearest_multiple(problem, oracle) if self.up_to_scale else self.claim.violation(problem, oracle)
         return replace(equal, ratio=FAR / equal.ratio if equal.ratio > 0 else float("inf"))
+
+    def _nearest_multiple(self, problem: Problem, oracle: Oracle) -> Violation:
+        """The violation of equality with the multiple that is nearest in the sum of squares."""
+        record = oracle(problem)
+        found = self.claim.seen(record, problem)
+        shape = np.broadcast_to(np.ravel(self.claim.predict(problem)), found.shape)
+        goal = shape * float(found @ shape / max(shape @ shape, np.finfo(float).tiny))
+        return _worst(goal, found, np.abs(found - goal), record.witness, self.observable)
 
     def seen(self, record: Record, problem: Problem) -> np.ndarray:
         """The observable of a record, flat, in the units of the claim."""
@@ -298,11 +310,11 @@ class Differs:
 
     def rewritten(self, units: Units) -> "Differs":
         """The same claim in our own weights."""
-        return Differs(self.claim.rewritten(units))
+        return replace(self, claim=self.claim.rewritten(units))
 
     def text(self) -> str:
         """The claim in one line."""
-        return self.claim.text().replace(" = ", " is not ", 1)
+        return self.claim.text().replace(" = ", " is no multiple of " if self.up_to_scale else " is not ", 1)
 
 
 @dataclass(frozen=True)

@@ -110,6 +110,9 @@ _FAR_BELOW = Assumption(
 )
 _OFF = Assumption("lam_Z is not at the threshold itself", _off_threshold)
 _UNEQUAL = Assumption("some classes differ in size", lambda p: not p.classes.balanced)
+_ALIVE = Assumption(
+    "lam_Z < sqrt(n_k)/N for every class", lambda p: weight(p) < math.sqrt(p.classes.counts.min()) / p.N * (1 - 1e-9)
+)
 _MANY = Assumption("N >= 2/lam_Z^2", lambda p: p.N * weight(p) ** 2 >= 2)
 _SCARCE = Assumption("lam_Z > sqrt(n_A)/N", lambda p: weight(p) > math.sqrt(p.classes.counts.max()) / p.N * (1 + 1e-9))
 
@@ -149,16 +152,19 @@ THEOREMS = (
     Theorem(
         name="no_etf",
         title="Unequal classes: the class means are no simplex ETF",
-        statement=_OBJECTIVE + r"the mean features form no ETF. (Judged where no class is lost, for $K\ge3$: some "
-        r"cosine is not that of a simplex ETF.)",
+        statement=_OBJECTIVE
+        + r"the mean features form no ETF. (Judged where no class is lost, $\lambda_Z<\sqrt{n_k}/N$, for $K\ge3$: their Gram "
+        r"matrix is no multiple of $KI-11'$. Equal angles alone do occur: of classes of 2, 1 and 1 samples without a "
+        r"bias all cosines are $-\frac12$ at $\lambda_Z=0.0458157$, where the norms are as 1 to 1.068.)",
         citation=Citation("hong2023", "main theorem"),
         kind="structural",
-        claims=(Differs(Equals("cosines", (K * delta_kl - 1) / (K - 1))),),
+        claims=(Differs(Equals("gram", K * delta_kl - 1), up_to_scale=True),),
         domain=Domain({**_ANY, "K": Integers(3, 8, small=(3, 4))}),
         problem=_unequal,
-        assumes=(_ENTROPY, ONE_HOT, _UNEQUAL),
+        assumes=(_ENTROPY, ONE_HOT, _UNEQUAL, _ALIVE),
         scaling="hong2023",
-        no_proof="It says that numbers differ: there is no equation to derive.",
+        no_proof="Equal norms and equal angles are two conditions on the optimum. One of them can be met by the weight "
+        "alone; that for unequal sizes no weights and no bias meet both has been asked, not derived.",
     ),
     Theorem(
         name="minority_collapse",
