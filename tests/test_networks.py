@@ -117,6 +117,7 @@ def test_recipe_round_trip_and_schedule() -> None:
         {"final_lr": 0},
         {"batch": True},
         {"feature_scale": 0},
+        {"half_precision": 1.1},
         {"checkpoints": 0},
     ],
 )
@@ -267,6 +268,16 @@ def test_digits_reach_the_theory(digits: ImageSet, ratio: float) -> None:
     assert float(record["accuracy"]) == 1
     if math.isinf(ratio):
         assert not trained.b.any(), "no bias means exactly none"
+
+
+@pytest.mark.parametrize("changes", [{}, {"batch_norm": "hidden"}, {"features": "relu"}])
+def test_first_steps_in_half_precision_end_where_all_in_single_precision_do(digits: ImageSet, changes: dict) -> None:
+    problem, recipe = image_problem(digits, 0.2, 1.0), replace(SMALL, steps=250, checkpoints=1, **changes)
+    exact = train(digits, problem, recipe)
+    for share, allowed in ((0.7, 0.02), (1.0, 0.1)):
+        mixed = train(digits, problem, replace(recipe, half_precision=share))
+        assert not np.array_equal(mixed.W, exact.W)
+        assert mixed.value == pytest.approx(exact.value, rel=allowed)
 
 
 def test_grids_run_in_processes_and_repeat_single_runs(digits: ImageSet) -> None:

@@ -3,7 +3,9 @@
     1/N sum_i loss(z_i, y_i) + sum_l lam_W[l]/2 ||W_l||^2 + lam_H/2 ||H||^2 + lam_b/2 ||b||^2
       + layer_decay/2 sum_l ||A_l||^2 + shift_decay/2 (||offsets||^2 + ||gains||^2)
 
-A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its derivative is unbiased.
+A batch of B samples takes 1/B for 1/N and (N/B) lam_H for lam_H, so that its derivative is unbiased. The first steps
+may be taken in half precision (bfloat16), parameters and optimiser staying in single precision: what rounding adds to
+the derivative is noise, which later steps of a falling learning rate forget as they forget that of the batches.
 """
 
 import math
@@ -73,6 +75,31 @@ def slope(networks: Perceptrons, slopes: Perceptrons, X: Tensor, Y: Tensor, obje
                 by_A.add_(A, alpha=decay)
 
 
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """Networks, slopes and samples of one precision, with memory that every batch uses again."""
+
+    networks: Perceptrons
+    slopes: Perceptrons
+    X: Tensor
+    Y: Tensor
+    chosen: Tensor
+    wanted: Tensor
+
+    @staticmethod
+    def of(networks: Perceptrons, slopes: Perceptrons, X: Tensor, Y: Tensor, B: int) -> "_Pass":
+        S = networks.seeds
+        return _Pass(networks, slopes, X, Y, X.new_empty(S * B, X.shape[1]), Y.new_empty(S * B, Y.shape[1]))
+
+    def take(self, index: Tensor, objective: Objective) -> None:
+        """The slopes at the samples of that index (S B)."""
+        S = self.networks.seeds
+        torch.index_select(self.X, 0, index, out=self.chosen)
+        torch.index_select(self.Y, 0, index, out=self.wanted)
+        X, Y = (part.view(S, -1, part.shape[1]) for part in (self.chosen, self.wanted))
+        slope(self.networks, self.slopes, X, Y, objective)
+
+
 def descend(
     networks: Perceptrons,
     X: Tensor,
@@ -84,17 +111,21 @@ def descend(
     batch: int,
     rate: Callable[[int], float],
     generators: Sequence[torch.Generator],
+    half: int = 0,
 ) -> Iterator[int]:
     """Take `steps` steps over shuffled samples X (N x in), Y (N x m); yields how many are done after each.
 
-    rate(step): the learning rate of step 0, 1, ...; generators: one a seed, for its own order of the samples. A
-    remainder smaller than a batch waits for the next shuffle.
+    rate(step): the learning rate of step 0, 1, ...; generators: one a seed, for its own order of the samples; half:
+    how many steps, the first ones, are taken in half precision. A remainder smaller than a batch waits for the next
+    shuffle.
     """
     S, N = networks.seeds, X.shape[0]
     B = min(batch, N)
     slopes = Perceptrons.zeros(networks.architecture, S)  # b's stays zero without a bias, and so does b
     moving = optimiser.of(networks, slopes)
-    chosen, wanted = torch.empty(S * B, X.shape[1]), torch.empty(S * B, Y.shape[1])  # used again by every batch
+    single, rounded = _Pass.of(networks, slopes, X, Y, B), None
+    if half:
+        rounded = _Pass.of(networks.to(torch.bfloat16), slopes.to(torch.bfloat16), X.bfloat16(), Y.bfloat16(), B)
     order, used = torch.empty(S, N, dtype=torch.int64), N
     for step in range(steps):
         if used + B > N:
@@ -102,10 +133,13 @@ def descend(
                 torch.randperm(N, generator=generator, out=order[s])
             used = 0
         index = order[:, used : used + B].reshape(-1)
-        torch.index_select(X, 0, index, out=chosen)
-        torch.index_select(Y, 0, index, out=wanted)
         used += B
-        slope(networks, slopes, chosen.view(S, B, -1), wanted.view(S, B, -1), objective)
+        if rounded is not None and step < half:
+            rounded.networks.flat.copy_(networks.flat)
+            rounded.take(index, objective)
+            slopes.flat.copy_(rounded.slopes.flat)
+        else:
+            single.take(index, objective)
         moving.param_groups[0]["lr"] = rate(step)
         moving.step()
         yield step + 1

@@ -121,9 +121,9 @@ class Perceptrons:
                 gain.fill_(architecture.feature_gain if l == len(made.gains) - 1 else 1)
         return made
 
-    def double(self) -> "Perceptrons":
-        """The same in double precision."""
-        return Perceptrons._of(self.flat.double(), self.architecture, self.seeds)
+    def to(self, dtype: torch.dtype) -> "Perceptrons":
+        """The same in another precision."""
+        return Perceptrons._of(self.flat.to(dtype), self.architecture, self.seeds)
 
     @staticmethod
     def _of(flat: Tensor, architecture: Architecture, seeds: int) -> "Perceptrons":

@@ -23,8 +23,9 @@ class Recipe:
     of half the squared norms of the backbone's layers, and of their offsets and trained gains; feature_scale: what the
     He initialisation of the feature layer is multiplied by (None: 1/sqrt(2d), so that features start at norm O(1)).
     Adam with `lr`, `betas`, `eps` on batches of `batch` samples for `steps` steps; the learning rate rises linearly
-    over the first `warm_up` fraction of the steps and falls as a cosine to `final_lr` times its peak. checkpoints: how
-    often the history looks at all samples.
+    over the first `warm_up` fraction of the steps and falls as a cosine to `final_lr` times its peak. half_precision:
+    the fraction of the steps, the first ones, whose products are taken in bfloat16, for processors that are quicker at
+    it. checkpoints: how often the history looks at all samples.
     """
 
     hidden: tuple[int, ...] = (256, 256, 256)
@@ -41,6 +42,7 @@ class Recipe:
     steps: int = 1200
     warm_up: float = 0.05
     final_lr: float = 5e-4
+    half_precision: float = 0.0
     checkpoints: int = 5
 
     def __post_init__(self) -> None:
@@ -64,6 +66,8 @@ class Recipe:
         good = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)
         _demand(good, "betas", self.betas, "give two numbers in [0, 1).")
         _demand(0 <= self.warm_up < 1, "warm_up", self.warm_up, "give a fraction of the steps in [0, 1).")
+        good = 0 <= self.half_precision <= 1
+        _demand(good, "half_precision", self.half_precision, "give a fraction of the steps in [0, 1].")
         _demand(0 < self.final_lr <= 1, "final_lr", self.final_lr, "give a fraction of lr in (0, 1].")
 
     @property

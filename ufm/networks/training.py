@@ -85,6 +85,7 @@ def train(
             batch=recipe.batch,
             rate=recipe.schedule(),
             generators=[generator],
+            half=round(recipe.half_precision * recipe.steps),
         ):
             if step in looks:
                 seen.append({"step": step, **_look(networks, X, images, problem)})
@@ -116,7 +117,7 @@ def state(networks: Perceptrons, X: Tensor) -> tuple[np.ndarray, np.ndarray, tup
 
     H: d x N; the layer below: width x N; layers: last first. A batch norm's statistics are those of all of X.
     """
-    exact = networks.double()
+    exact = networks.to(torch.float64)
     below, H = forward(exact, X.double()).layers[-2:]
     return H[0].numpy().T, below[0].numpy().T, tuple(W[0].numpy() for W in exact.heads), exact.b[0, 0].numpy()
 
