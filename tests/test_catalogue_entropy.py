@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import sympy as sp
-from scipy.optimize import brentq, minimize_scalar
+from scipy.optimize import minimize_scalar, root_scalar
 
 from ufm import encodings
 from ufm.catalogue import Among, Differs, Equals, catalogue
@@ -116,7 +116,7 @@ def test_classes_of_unequal_sizes_may_have_the_angles_of_an_etf_but_not_its_norm
     def beyond(lam_Z):
         return float(solve(hong([2, 1, 1], lam_Z)).cosines[1, 2]) + 0.5
 
-    tuned = hong([2, 1, 1], brentq(beyond, 0.02, 0.1, xtol=1e-15))
+    tuned = hong([2, 1, 1], float(root_scalar(beyond, bracket=(0.02, 0.1), xtol=1e-15).root))
     found = solve(tuned)
     np.testing.assert_allclose(found.cosines, (3 * np.eye(3) - 1) / 2, atol=1e-9)
     norms = np.sqrt(np.diag(found.gram))

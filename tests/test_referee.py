@@ -127,7 +127,7 @@ VERDICTS = {
     "laurent2023:equal_codes": PROVED,
     "liu2023:least_squares": REFUTED,
     "liu2023:least_squares_corrected": PROVED,
-    "liu2023:separation": VERIFIED,
+    "liu2023:separation": PROVED,
     "liu2024:spectrum": PROVED,
     "liu2024:small_rows": PROVED,
     "massion2026:etf_to_of": PROVED,

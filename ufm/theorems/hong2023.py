@@ -153,9 +153,9 @@ THEOREMS = (
         name="no_etf",
         title="Unequal classes: the class means are no simplex ETF",
         statement=_OBJECTIVE
-        + r"the mean features form no ETF. (Judged where no class is lost, $\lambda_Z<\sqrt{n_k}/N$, for $K\ge3$: their Gram "
-        r"matrix is no multiple of $KI-11'$. Equal angles alone do occur: of classes of 2, 1 and 1 samples without a "
-        r"bias all cosines are $-\frac12$ at $\lambda_Z=0.0458157$, where the norms are as 1 to 1.068.)",
+        + r"the mean features form no ETF. (Judged where no class is lost, $\lambda_Z<\sqrt{n_k}/N$, for $K\ge3$: "
+        r"their Gram matrix is no multiple of $KI-11'$. Equal angles alone do occur: of classes of 2, 1 and 1 samples "
+        r"without a bias all cosines are $-\frac12$ at $\lambda_Z=0.0458157$, where the norms are as 1 to 1.068.)",
         citation=Citation("hong2023", "main theorem"),
         kind="structural",
         claims=(Differs(Equals("gram", K * delta_kl - 1), up_to_scale=True),),

@@ -136,7 +136,5 @@ THEOREMS = (
         problem=class_features,
         assumes=(Assumption("no class mean is the global mean", _has_directions),),
         measures={"separation": _separation},
-        no_proof="Rankin's bound holds for the mean of the largest cosines, but arccos is not concave below 0, so that "
-        "it does not carry over to angles by convexity.",
     ),
 )
