@@ -1,5 +1,6 @@
 """What notebooks show: well-formed HTML with drawn formulae, nothing of the user's text taken for markup."""
 
+import re
 import xml.etree.ElementTree as ET
 from html import unescape
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 import ufm
-from ufm.display import card, listing, pill
+from ufm.derivation.render import closing_words
+from ufm.display import card, listing, pill, prose
 from ufm.mathml import mathml
 
 ONE_HOT = ufm.classes(ufm.encodings.one_hot(4), 5)
@@ -75,10 +77,44 @@ def test_a_comparison_marks_what_disagrees():
     assert "yes" in words(ufm.compare(optimum, optimum)._repr_html_()).split()
 
 
-def test_a_proof_shows_as_markdown():
+def test_a_proof_is_drawn_without_a_script():
+    """MathML in HTML, which notebooks prefer to Markdown and exports keep; a formula each that Markdown has."""
     from ufm.derivation.load import prove
 
-    assert "$$" in prove("class_encoding:transition")._repr_markdown_()
+    proof = prove("class_encoding:transition")
+    html, markdown = proof._repr_html_(), proof._repr_markdown_()
+    assert html.count('<math display="block">') == markdown.count("$$") // 2
+    assert not re.search(r"[$\\]", words(html))
+    assert "<script" not in html
+    assert words(html).endswith(words(prose(closing_words(proof))))
+
+
+def test_equations_line_up_at_their_relations():
+    right, left = re.findall(r"<mtd style='text-align:(\w+);", mathml(r"\begin{aligned} a &= b \end{aligned}"))
+    assert (right, left) == ("right", "left")
+
+
+def test_claims_are_formulae():
+    theorem = ufm.catalogue()["class_encoding:transition"]
+    html = theorem._repr_html_()
+    assert html.count("<math>") >= len(theorem.claims)
+    assert "lambda_H" not in words(html)
+
+
+def test_the_words_of_evidence_are_those_of_the_terminal():
+    report = ufm.check("class_encoding:transition", samples=2)["class_encoding:transition"]
+    seen = words(report._repr_html_())
+    for evidence in report.evidence:
+        assert evidence.sentence() in seen
+        assert evidence.sentence() in str(report)
+
+
+def test_a_record_says_who_speaks_of_what():
+    record = ufm.solve(PROBLEMS["shallow"]).record()
+    html = record._repr_html_()
+    assert "Record (optimum)" in html
+    assert "lam_W=0.01" in html
+    assert re.search(r"<input[^>]*checked[^>]*>\s*<label[^>]*>\s*Data variables", html)  # the list of arrays is open
 
 
 def test_text_is_not_markup():

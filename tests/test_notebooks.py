@@ -21,23 +21,29 @@ CELLS = {
     "proof": 'proof = load.prove("class_encoding:bias_invariant")\nproof',
     "derivation": "ufm.derive(ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n), lam_W=lam_W, lam_H=lam_H))",
 }
+PICTURES = {
+    "picture": 'from ufm import figure\nfigure.draw("verdicts")',
+    "panels": "from ufm import plot\nplot.sweep(ufm.solve(problem, over={'lam_H': [0.01, 0.02, 0.04]}).record())",
+}
 IMPORTS = "import ufm\nfrom ufm.derivation import load\nfrom ufm.symbols import K, lam_H, lam_W, n"
 
 
 def test_jupyter_shows_tables_and_formulae():
     nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
-    sources = (IMPORTS, *CELLS.values(), 'from ufm import figure\nfigure.draw("verdicts")')
+    sources = (IMPORTS, *CELLS.values(), *PICTURES.values())
     cells = [nbformat.v4.new_code_cell(textwrap.dedent(source)) for source in sources]
     notebook = nbformat.v4.new_notebook(cells=cells)
     nbclient.NotebookClient(notebook, timeout=300, kernel_name="python3").execute()
-    ran = zip((*CELLS, "picture"), notebook.cells[1:], strict=True)
+    ran = zip((*CELLS, *PICTURES), notebook.cells[1:], strict=True)
     shown = {name: cell.outputs[-1].data if cell.outputs else {} for name, cell in ran}
     assert "<math" in shown["problem"]["text/html"]
     for name in ("optimum", "flow", "comparison"):
         assert "<table" in shown[name]["text/html"]
     assert shown["picture"]["image/png"]
     for name in ("proof", "derivation"):
+        assert "<math" in shown[name]["text/html"]
         assert "$$" in shown[name]["text/markdown"]
+    assert shown["panels"]["image/png"]
 
 
 def test_marimo_shows_tables_and_formulae(tmp_path):
@@ -61,7 +67,7 @@ def test_marimo_shows_tables_and_formulae(tmp_path):
     problem, *tables, proof, derivation = outputs
     assert "<math" in problem
     assert all("<table" in table for table in tables)
-    assert all("marimo-tex" in text for text in (proof, derivation))  # drawn by KaTeX, which marimo brings along
+    assert all("<math" in text for text in (proof, derivation))
     assert not any("Traceback" in text for text in outputs)
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from ufm.catalogue import Domain, Equals, bibliography, catalogue
 from ufm.derivation.load import lemmas
+from ufm.display import prose as inline
 from ufm.mathml import mathml, unknown_commands
 from ufm.referee.check import judge
 from ufm.report import page, write
 from ufm.report.bars import bars
-from ufm.report.prose import inline, source
+from ufm.report.prose import source
 from ufm.report.write import collect
 from ufm.symbols import K
 
@@ -210,7 +211,7 @@ def test_broken_formulae_still_give_well_formed_elements(tex):
 
 def test_no_line_break_parts_a_formula_from_its_punctuation():
     html = inline("a free bias, $b=0$, and ($c$). Then $x$ follows `ufm check`.")
-    kept = re.findall(r'<span class="kept"><math>.*?</math>([^<]*)</span>', html)
+    kept = re.findall(r"<span style='white-space:nowrap'><math>.*?</math>([^<]*)</span>", html)
     assert kept == [",", ")."]
     assert html.count("<math>") == 3
     assert "<code>ufm check</code>." in html

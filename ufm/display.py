@@ -7,15 +7,14 @@ from typing import Any
 
 from ufm.mathml import mathml
 
+_STYLED = {"emph": "em", "textit": "em", "textbf": "strong", "texttt": "code"}
 _PAD = "padding:0.1em 0.9em 0.1em 0;text-align:left"  # some notebooks take all padding from tables
 
 
 def card(title: str, rows: Mapping[str, Any], *, formula: str = "", note: str = "") -> str:
     """A heading, a displayed LaTeX formula, and a table of names and values; markup in a value is a `Markup`."""
     body = "".join(f"<tr>{_head(k)}<td style='{_PAD}'>{_cell(v)}</td></tr>" for k, v in rows.items())
-    drawn = (
-        f"<div style='overflow:auto hidden;padding:0.3em 0'>{mathml(formula, display=True)}</div>" if formula else ""
-    )
+    drawn = displayed(formula) if formula else ""
     words = f"<p>{escape(note)}</p>" if note else ""
     return f"<div><b>{escape(title)}</b>{drawn}<table><tbody>{body}</tbody></table>{words}</div>"
 
@@ -34,10 +33,33 @@ class Markup(str):
     """HTML that is shown as it is."""
 
 
-def prose(text: str) -> Markup:
-    """Words with LaTeX between single dollars, the formulae drawn."""
-    parts = re.split(r"\$([^$]+)\$", text)
-    return Markup("".join(mathml(part) if i % 2 else escape(part) for i, part in enumerate(parts)))
+def prose(sentence: str) -> Markup:
+    r"""A sentence as HTML: `$...$` as MathML, the rest escaped, with \emph and its like as elements."""
+    parts = re.split(r"\$([^$]+)\$([.,;:!?)]*)", sentence)
+    return Markup("".join(_words(part) + _formula(*parts[i + 1 : i + 3]) for i, part in enumerate(parts) if i % 3 == 0))
+
+
+def displayed(formula: str) -> Markup:
+    """A formula on a line of its own; a wide one scrolls by itself."""
+    return Markup(f"<div style='overflow:auto hidden;padding:0.3em 0'>{mathml(formula, display=True)}</div>")
+
+
+def _formula(formula: str = "", mark: str = "") -> str:
+    """A formula, and the punctuation that no line break may part from it."""
+    if not formula:
+        return ""
+    return f"<span style='white-space:nowrap'>{mathml(formula)}{mark}</span>" if mark else mathml(formula)
+
+
+def _words(text: str) -> str:
+    out = escape(text, quote=False).replace("$", "")
+    out = re.sub(
+        r"\\(emph|textit|textbf|texttt)\{([^{}]*)\}",
+        lambda f: f"<{_STYLED[f.group(1)]}>{f.group(2)}</{_STYLED[f.group(1)]}>",
+        out,
+    )
+    out = re.sub(r"`([^`]+)`", r"<code>\1</code>", out)
+    return re.sub(r"\\([a-zA-Z]*)\s?", r"\1 ", out) if "\\" in out else out
 
 
 def pill(word: str, colour: str) -> Markup:

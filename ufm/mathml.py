@@ -59,6 +59,10 @@ KNOWN = frozenset(
 
 Tokens = deque[str]
 
+# Browsers take the alignment of a column from its style alone: right and left of the relation in turn, or all left.
+_RIGHT, _LEFT = (f" style='text-align:{side};text-align:-webkit-{side};padding:0.22em 0'" for side in ("right", "left"))
+_COLUMNS = {"aligned": (_RIGHT, _LEFT)} | {"cases": (" style='text-align:left;padding:0.15em 0.7em 0.15em 0'",) * 2}
+
 
 def mathml(tex: str, *, display: bool = False) -> str:
     """A LaTeX formula as a `<math>` element; what is left open in it is closed at its end."""
@@ -267,8 +271,10 @@ def _fence(tokens: Tokens) -> str:
 
 def _table(kind: str, tokens: Tokens) -> str:
     """`aligned`, `cases` and the matrices."""
+    looks = _COLUMNS.get(kind, ("", ""))
     rows = "".join(
-        "<mtr>" + "".join(f"<mtd>{cell}</mtd>" for cell in cells) + "</mtr>" for cells in _cells(kind, tokens)
+        f"<mtr>{''.join(f'<mtd{looks[i % 2]}>{cell}</mtd>' for i, cell in enumerate(cells))}</mtr>"
+        for cells in _cells(kind, tokens)
     )
     table = f'<mtable class="{escape(kind)}" displaystyle="{"true" if kind == "aligned" else "false"}">{rows}</mtable>'
     left, right = {"cases": ("{", ""), "pmatrix": ("(", ")"), "bmatrix": ("[", "]")}.get(kind, ("", ""))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
+from html import escape
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -141,7 +142,12 @@ class Record:
         return f"Record({self.witness}; {', '.join(map(str, self.values.data_vars))}; {sizes})"
 
     def _repr_html_(self) -> str:
-        return self.values._repr_html_()
+        """Who says it of what, and the labelled arrays, opened."""
+        of = "" if self.problem is None else f" of {self.problem!r}"
+        seed = "" if self.seed is None else f", seed {self.seed}"
+        with xr.set_options(display_expand_data_vars=True):
+            arrays = self.values._repr_html_()
+        return f"<div><b>Record ({escape(self.witness)}{seed})</b>{escape(of)}</div>{arrays}"
 
 
 def load(path: str | Path) -> Record:

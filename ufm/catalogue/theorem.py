@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import sympy as sp
@@ -12,13 +12,17 @@ from ufm.catalogue.claims import Claim, Equals, Units
 from ufm.catalogue.domain import Domain, Point
 from ufm.catalogue.motion import Along, Motion, PathClaim, StartAssumption
 from ufm.catalogue.runs import Observed
-from ufm.display import card, prose
+from ufm.display import Markup, card, prose
 from ufm.errors import UfmError
+from ufm.mathml import mathml
 from ufm.metrics.state import DIMS
 from ufm.problem import Problem
 from ufm.problem.scaling import scaling
 from ufm.record import Record
 from ufm.symbols import K, N, lam_b, lam_H, lam_W, time
+
+if TYPE_CHECKING:
+    from ufm.catalogue.typeset import Typeset
 
 Kind = Literal["tight", "upper", "lower", "structural", "limiting", "statistical"]
 
@@ -138,10 +142,12 @@ class Theorem:
         return f"Theorem({self.id}: {self.title})"
 
     def _repr_html_(self) -> str:
-        claims = "; ".join(claim.text() for claim in (*self.claims, *self.along))
+        from ufm.catalogue.typeset import typeset
+
+        claims = typeset(self)
         conditions = "; ".join(self.conditions) or "nothing but its domain"
         rows: dict[str, Any] = {"statement": prose(self.statement), "assumes": prose(conditions)}
-        rows |= {"claims": claims} if claims else {}
+        rows |= {"claims" if i == 0 else " " * i: _shown(claim) for i, claim in enumerate(claims)}
         rows |= {"kind": self.kind, "source": f"{self.citation.key}, {self.citation.locator}"}
         return card(f"{self.id}: {self.title}", rows)
 
@@ -178,3 +184,11 @@ class Theorem:
                 number = claim.predict(problem)
                 values[claim.observable] = (DIMS[claim.observable], number) if np.ndim(number) else number
         return Record.of("theorem", values, problem=problem, provenance={"theorem": self.id})
+
+
+def _shown(claim: "Typeset") -> Markup:
+    """A claim for a notebook: name, relation and where; or its text, where it is no relation of formulae."""
+    if not claim.tex:
+        return prose(claim.text)
+    name, where = prose(f"`{claim.observable}`"), prose(f" {claim.where}" if claim.where else "")
+    return Markup(f"{name} {mathml(claim.tex)}{where}")

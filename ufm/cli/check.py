@@ -160,8 +160,7 @@ def _print_report(screen: Any, report: "Report") -> None:
     screen.print(f"  proof       {proof}", markup=False)
     for e in report.evidence:
         worst = f"at worst {e.worst.ratio:.2g} tolerances" if e.checked else "nothing checked"
-        verdict = "agrees" if e.agrees else "DISAGREES"
-        screen.print(f"  {e.witness:<11} {verdict} on {e.asked} ({_short(e.note)}), {worst}:", markup=False)
+        screen.print(f"  {e.witness:<11} {e.outcome} on {e.asked} ({_short(e.note)}), {worst}:", markup=False)
         screen.print(f"              {e.claim} for {e.problem!r}", markup=False)
     if report.counterexample is not None:
         screen.print(f"  because     {report.counterexample.sentence()}", markup=False)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ufm.derivation.lemma import Lemma
 from ufm.derivation.regimes import Regime
+from ufm.problem import Problem
 
 How = Literal["definition", "sympy", "lemma", "refused"]
 
@@ -33,7 +34,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Derivation:
-    """A proof that has been run: `ok` only if every step was verified or rests on a named lemma."""
+    """A proof that has been run: `ok` only if every step was verified or rests on a named lemma.
+
+    problem: what it was derived for, where `ufm.derive` was asked; put_in: that problem's own letters and numbers for
+    those of the proof.
+    """
 
     title: str
     statement: str
@@ -41,7 +46,8 @@ class Derivation:
     formulae: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     regimes: tuple[Regime, ...] = ()
-    put_in: Mapping[Any, Any] = field(default_factory=lambda: MappingProxyType({}))  # a problem's own for our letters
+    put_in: Mapping[Any, Any] = field(default_factory=lambda: MappingProxyType({}))
+    problem: Problem | None = None
 
     @property
     def ok(self) -> bool:
@@ -76,8 +82,9 @@ class Derivation:
         """The formulae as numbers, in double precision.
 
         values: {letter or its name: number}, such as {"K": 4, "n": 3, "lam_W": 0.1}; a letter with an index (n_k,
-        sigma_i) takes an array. A formula of pairs of classes gives K x K numbers, one of directions an array.
-        Matrix expressions in Y are left out. UfmError names a letter that is missing or unknown.
+        sigma_i) takes an array, and may be left out where the problem's targets are numbers. A formula of pairs of
+        classes gives K x K numbers, one of directions an array. Matrix expressions in Y are left out. UfmError names
+        a letter that is missing, or one that neither the formulae nor the problem have.
         """
         from ufm.derivation.numbers import numbers
 
@@ -89,8 +96,17 @@ class Derivation:
 
         return to_latex(self)
 
+    def _repr_html_(self) -> str:
+        return self.html()
+
     def _repr_markdown_(self) -> str:
         return self.markdown()
+
+    def html(self) -> str:
+        """The proof as HTML with MathML, which is drawn without a script and without a network."""
+        from ufm.derivation.render import to_html
+
+        return to_html(self)
 
     def markdown(self) -> str:
         """The proof as Markdown, formulae between dollar signs."""

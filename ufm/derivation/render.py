@@ -15,6 +15,7 @@ from sympy.printing.pretty.stringpict import prettyForm, stringPict
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.lemma import Lemma
 from ufm.derivation.words import Listed
+from ufm.display import displayed, prose
 
 # letters that SymPy would not typeset as the notation page does: name -> (LaTeX, Unicode)
 _LETTERS = {
@@ -442,6 +443,23 @@ def to_markdown(derivation: Derivation) -> str:
             if not step.ok:
                 out += ["", f"**{_refusal(step)}**"]
     return "\n".join([*out, "", closing_words(derivation), ""])
+
+
+def to_html(derivation: Derivation) -> str:
+    """A heading, the statement and the steps, formulae as MathML; a tick stands behind what SymPy verified."""
+    out = [f"<div><h3>{prose(derivation.title)}</h3><p><em>{prose(derivation.statement)}</em></p>"]
+    for section, steps in groupby(derivation.steps, key=lambda step: step.section):
+        if section:
+            out.append(f"<h4>{prose(section)}</h4>")
+        for step in steps:
+            if not (step.sentence or step.claims):
+                continue
+            by = [f"(lemma {_title(each)}, {each.cite}, {each.locator})" for each in step.lemmas if step.how == "lemma"]
+            refusal = [] if step.ok else [_refusal(step)]
+            words = " ".join([prose(step.sentence), *map(prose, [*by, *refusal]), _MARKS[step.how]]).strip()
+            shown = telling(step)
+            out.append(f"<p>{words}</p>" + (displayed(tex_display(shown)) if shown else ""))
+    return "".join([*out, f"<p>{prose(closing_words(derivation))}</p></div>"])
 
 
 _MARKS = {"sympy": "✓", "lemma": "", "refused": "✗", "definition": ""}

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ufm.catalogue import Theorem
@@ -11,7 +12,7 @@ from ufm.catalogue.arrays import Arrays
 from ufm.catalogue.claims import Violation
 from ufm.catalogue.motion import Motion
 from ufm.catalogue.runs import Networks
-from ufm.display import listing, pill
+from ufm.display import Markup, listing, pill, prose
 from ufm.errors import UfmError
 from ufm.problem import ClassTargets, Problem, SampleTargets
 
@@ -82,6 +83,11 @@ class Evidence:
         """How often, in words: "64 problems"; a competitor descends several times on one."""
         what = {"competitor": "descent", "records": "network"}.get(self.witness, "problem")
         return f"{self.checked} {what}{'' if self.checked == 1 else 's'}"
+
+    def sentence(self) -> str:
+        """Who says what, on how many, and how near it is to the opposite."""
+        worst = f"at worst {self.worst.ratio:.2g} tolerances" if self.checked else "nothing checked"
+        return f"{self.witness}: {self.outcome} on {self.asked}, {worst}"
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready form."""
@@ -273,7 +279,7 @@ class Report:
         lines = [self.headline(), f"  {self.theorem.title}"]
         lines.append(f"  proof: {'stands' if self.proof.stands else self.proof.reason}")
         for e in self.evidence:
-            lines.append(f"  {e.witness}: {e.outcome} on {e.asked}, at worst {e.worst.ratio:.2g} tolerances")
+            lines.append(f"  {e.sentence()}")
         if self.counterexample is not None:
             lines.append(f"  counterexample: {self.counterexample.sentence()}")
         return "\n".join(lines)
@@ -317,9 +323,11 @@ class Reports:
         """A row a statement: verdict, what was asked, and the counterexample's sentence."""
         rows = []
         for report in self.reports:
-            asked = "; ".join(f"{e.witness}: {e.outcome} on {e.asked}" for e in report.evidence)
-            proof = "proof stands" if report.proof.stands else report.proof.reason
+            asked = Markup("<br/>".join(escape(e.sentence()) for e in report.evidence))
+            proof = "stands" if report.proof.stands else prose(report.proof.reason)
+            given = f"given {', '.join(report.lemmas)}" if report.proof.stands and report.lemmas else ""
+            given = f"needs {report.needs}" if report.needs else given
+            verdict = Markup(f"{pill(str(report.verdict), _GROUND[report.verdict])} {prose(given)}".strip())
             found = report.counterexample.sentence() if report.counterexample is not None else ""
-            verdict = pill(str(report.verdict), _GROUND[report.verdict])
-            rows.append([verdict, f"{report.theorem.id}: {report.theorem.title}", proof, asked, found])
+            rows.append([verdict, prose(f"{report.theorem.id}: {report.theorem.title}"), proof, asked, prose(found)])
         return listing(("verdict", "statement", "proof", "evidence", "counterexample"), rows, wrapped=True)

@@ -5,25 +5,11 @@ import re
 from itertools import groupby
 from typing import Any
 
-from ufm.catalogue import (
-    Along,
-    Among,
-    At,
-    AtLeast,
-    AtMost,
-    Citation,
-    Claim,
-    Equals,
-    LateSlope,
-    PathClaim,
-    Tends,
-    bibliography,
-)
-from ufm.catalogue.motion import x
-from ufm.catalogue.runs import Observed
+from ufm.catalogue import Citation, bibliography
+from ufm.catalogue.typeset import typeset
 from ufm.derivation.derivation import Derivation, Step
 from ufm.derivation.lemma import Lemma
-from ufm.derivation.render import closing_words, telling, tex, tex_display
+from ufm.derivation.render import closing_words, telling, tex_display
 from ufm.referee import Counterexample, Evidence, Report
 from ufm.report.prose import source
 
@@ -34,8 +20,6 @@ _BASIS = {
     "memory": "The statement was typed from memory, the paper's text not being at hand: check it against the paper.",
     "own": "The statement is this package's own.",
 }
-_SIGNS = {"=": "=", "<=": r"\le", ">=": r"\ge"}
-_RELATIONS = {Equals: "=", AtMost: r"\le", AtLeast: r"\ge"}
 
 
 def describe(report: Report, *, samples: int, seed: int) -> dict[str, Any]:
@@ -50,7 +34,7 @@ def describe(report: Report, *, samples: int, seed: int) -> dict[str, Any]:
         "meaning": report.meaning,
         "statement": theorem.statement,
         "assumes": list(theorem.conditions),
-        "claims": [*map(_claim, theorem.claims), *map(_course, theorem.along), *map(_seen, theorem.observed)],
+        "claims": [claim._asdict() for claim in typeset(theorem)],
         "needs": report.needs,
         "scaling": theorem.scaling,
         "campaign": theorem.campaign,
@@ -87,35 +71,6 @@ def plain(value: Any) -> Any:
 def anchor(theorem_id: str) -> str:
     """The name of an entry inside the page."""
     return re.sub(r"[^A-Za-z0-9_-]", "-", theorem_id)
-
-
-def _claim(claim: Claim) -> dict[str, Any]:
-    """The claim as text, and as a formula for the kinds that have one."""
-    inner, where = claim, ""
-    if isinstance(claim, At):
-        inner, where = claim.claim, f"at {claim.field} = {claim.value:g}"
-    elif isinstance(claim, Among):
-        inner, where = claim.claim, claim.words
-    relation = _RELATIONS.get(type(inner))
-    shown = f"{relation} {_formula(inner.expression)}" if relation and isinstance(inner, Equals) else ""
-    return {"text": claim.text(), "observable": claim.observable, "tex": shown, "where": where}
-
-
-def _course(claim: PathClaim) -> dict[str, Any]:
-    """A claim along flows as text, and as a formula where it is an equation."""
-    shown = ""
-    if isinstance(claim, Along) and claim.reading == x and not isinstance(claim, Tends | LateSlope):
-        shown = f"{_SIGNS[claim.relation]} {_formula(claim.expression)}"
-    return {"text": claim.text(), "observable": claim.observable, "tex": shown, "where": "along the flow"}
-
-
-def _seen(claim: Observed) -> dict[str, Any]:
-    """A claim about trained networks as text."""
-    return {"text": claim.text(), "observable": claim.observable, "tex": "", "where": "over trained networks"}
-
-
-def _formula(expression: Any) -> str:
-    return tex(expression).replace(r"\operatorname{Total}", r"\sum_i")
 
 
 def _citation(citation: Citation) -> dict[str, str]:

@@ -7,11 +7,11 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from ufm.display import prose as inline
 from ufm.errors import UfmError
 from ufm.mathml import mathml
 from ufm.referee import Verdict
 from ufm.report.bars import bars
-from ufm.report.prose import inline
 from ufm.share import locate
 
 _HOW = {

@@ -1,39 +1,11 @@
-"""Sentences with inline LaTeX, and bibliography entries, as HTML."""
+"""Bibliography entries in plain letters."""
 
 import re
 import unicodedata
-from html import escape
 
-from ufm.mathml import mathml
-
-_STYLED = {"emph": "em", "textit": "em", "textbf": "strong", "texttt": "code"}
 _ACCENTS = {'"': "\u0308", "'": "\u0301", "`": "\u0300", "^": "\u0302", "~": "\u0303", "=": "\u0304", ".": "\u0307"}
 _ACCENTS |= {"c": "\u0327", "v": "\u030c", "u": "\u0306", "H": "\u030b", "k": "\u0328", "r": "\u030a"}
 _NAMED = {"o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ss": "ß", "ae": "æ", "aa": "å", "i": "ı", "&": "&", "%": "%"}
-
-
-def inline(sentence: str) -> str:
-    r"""A sentence as HTML: `$...$` as MathML, the rest escaped, with \emph and its like as elements."""
-    parts = re.split(r"\$([^$]+)\$([.,;:!?)]*)", sentence)
-    return "".join(_words(part) + _formula(*parts[i + 1 : i + 3]) for i, part in enumerate(parts) if i % 3 == 0)
-
-
-def _formula(formula: str = "", mark: str = "") -> str:
-    """A formula, and the punctuation that no line break may part from it."""
-    if not formula:
-        return ""
-    return f'<span class="kept">{mathml(formula)}{mark}</span>' if mark else mathml(formula)
-
-
-def _words(text: str) -> str:
-    out = escape(text, quote=False).replace("$", "")
-    out = re.sub(
-        r"\\(emph|textit|textbf|texttt)\{([^{}]*)\}",
-        lambda f: f"<{_STYLED[f.group(1)]}>{f.group(2)}</{_STYLED[f.group(1)]}>",
-        out,
-    )
-    out = re.sub(r"`([^`]+)`", r"<code>\1</code>", out)
-    return re.sub(r"\\([a-zA-Z]*)\s?", r"\1 ", out) if "\\" in out else out
 
 
 def fields(bibtex: str) -> dict[str, str]:
