@@ -1,21 +1,89 @@
-"""Geometric properties of neural multivariate regression (arXiv 2510.01105): the claims of its abstract."""
+"""Geometric properties of neural multivariate regression (arXiv 2510.01105): the claims of its abstract.
 
-from ufm.catalogue import Citation, Domain, Theorem
+A network counts as collapsed where NRC1 of its training features [andriopoulos2024] is at most 0.1 in the mean over
+networks of other seeds of its setting. Intrinsic dimensions are by TwoNN, of the training samples.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ufm.catalogue import Citation, Domain, Observed, Run, Theorem
+
+_COLLAPSED = 0.1  # NRC1
+_FIELDS = ("nrc1", "intrinsic_dimension", "target_intrinsic_dimension", "test_error")
+_READ = (
+    r" (Read as: in every setting of data and weight decay; collapsed are those with $\mathrm{NRC1}\le0.1$ in networks "
+    "of other seeds. Asked of perceptrons on moments of digits and on spectra of meat.)"
+)
 
 
-def _statistical(name: str, title: str, statement: str) -> Theorem:
+def is_collapsed(runs: Sequence[Run]) -> bool:
+    """Whether NRC1 of these networks is small in the mean."""
+    return bool(np.mean([run["nrc1"][-1] for run in runs]) <= _COLLAPSED)
+
+
+def _targets(run: Run) -> tuple[str, int]:
+    """What its setting shares with others: data and rank of the targets."""
+    return str(run.told.get("data", "")), int(run["target_rank"])
+
+
+def _alike(run: Run, others: Sequence[Run]) -> list[Run]:
+    return [other for other in others if other.setting == run.setting]
+
+
+def _excess(run: Run) -> float:
+    """ID_H - ID_Y in the end."""
+    return float(run["intrinsic_dimension"][-1] - run["target_intrinsic_dimension"])
+
+
+def _excess_collapsed(run: Run, others: Sequence[Run]) -> float:
+    alike = _alike(run, others)
+    return _excess(run) if alike and is_collapsed(alike) else math.nan
+
+
+def _excess_not_collapsed(run: Run, others: Sequence[Run]) -> float:
+    alike = _alike(run, others)
+    return _excess(run) if alike and not is_collapsed(alike) else math.nan
+
+
+def _error_ratio(run: Run, others: Sequence[Run]) -> float:
+    """The error held out over the mean of networks on the same targets whose settings do not collapse."""
+    alike = _alike(run, others)
+    if not alike or not is_collapsed(alike):
+        return math.nan
+    rivals: dict[str, list[Run]] = {}
+    for other in others:
+        if _targets(other) == _targets(run):
+            rivals.setdefault(other.setting, []).append(other)
+    errors = [float(r["test_error"][-1]) for found in rivals.values() if not is_collapsed(found) for r in found]
+    return float(run["test_error"][-1]) / float(np.mean(errors)) if errors else math.nan
+
+
+def _statistical(name: str, title: str, statement: str, *claims: Observed) -> Theorem:
     """A claim about trained networks."""
     return Theorem(
         name=name,
         title=title,
-        statement=statement,
+        statement=statement + _READ,
         citation=Citation("geometric2025", "abstract", "abstract"),
         kind="statistical",
         claims=(),
+        observed=claims,
+        trained="dimensions",
         domain=Domain(),
         problem=lambda point: None,
         no_proof="It is a claim about trained networks.",
-        needs="records of regression networks with the intrinsic dimension of features and targets and the test error",
+    )
+
+
+def _seen(name: str, effect: Callable[[Run, Sequence[Run]], float], **bounds: Any) -> Observed:
+    """A claim in every setting on its own, with all networks of other seeds at hand."""
+    fields = (*_FIELDS, "target_rank")
+    return Observed(
+        name, effect, fields=fields, fit=list, fitted_on=lambda run: True, apart=lambda run: run.setting, **bounds
     )
 
 
@@ -24,11 +92,14 @@ THEOREMS = (
         "over_compressed",
         "Collapsed regression models have features of lower dimension than the targets, and generalise worse",
         r"With intrinsic dimensions by TwoNN, collapsed models have $\mathrm{ID}_H<\mathrm{ID}_Y$ and "
-        "generalise worse.",
+        "generalise worse than those that did not collapse.",
+        _seen("dimension_excess", _excess_collapsed, most=0.0),
+        _seen("test_error_over_not_collapsed", _error_ratio, least=1.0),
     ),
     _statistical(
         "under_compressed",
         "Regression models without collapse have features of higher dimension than the targets",
         r"With intrinsic dimensions by TwoNN, models without collapse have $\mathrm{ID}_H>\mathrm{ID}_Y$.",
+        _seen("dimension_excess", _excess_not_collapsed, least=0.0),
     ),
 )
