@@ -191,4 +191,5 @@ def _shown(claim: "Typeset") -> Markup:
     if not claim.tex:
         return prose(claim.text)
     name, where = prose(f"`{claim.observable}`"), prose(f" {claim.where}" if claim.where else "")
-    return Markup(f"{name} {mathml(claim.tex)}{where}")
+    formula = mathml(claim.tex).replace("<math>", "<math displaystyle='true'>", 1)
+    return Markup(f"<div style='overflow:auto hidden;max-width:46em'>{name} {formula}{where}</div>")
