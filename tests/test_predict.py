@@ -85,6 +85,107 @@ def test_two_weights_are_read_off_where_singular_values_coincide() -> None:
     assert "Two do better" in found.notes[-1]
 
 
+# Several networks, and weights from other runs
+
+
+def seeds(count: int, noise: float = 1e-3, **changes: float) -> dict[str, Any]:
+    """Networks about one optimum, with string labels in an order of their own."""
+    given: dict[str, list] = {"H": [], "labels": [], "W": [], "b": []}
+    for seed in range(count):
+        state, rng = at_optimum([12, 9, 6], **changes), np.random.default_rng(seed)
+        order = rng.permutation(27)
+        given["H"].append(state["H"][:, order] + noise * rng.standard_normal((state["H"].shape[0], 27)))
+        given["labels"].append(np.array(["ant", "bee", "cat"])[state["labels"][order]])
+        given["W"].append(state["W"] + noise * rng.standard_normal(state["W"].shape))
+        given["b"].append(state["b"])
+    return given
+
+
+def test_several_networks_are_held_in_units_of_their_spread() -> None:
+    given = seeds(4)
+    found = predict(**given, **WEIGHTS)
+    one = [predict(*(given[part][s] for part in ("H", "labels", "W", "b")), **WEIGHTS) for s in range(4)]
+    excess = np.array([float(each.records[1]["excess_loss"]) for each in one])
+    np.testing.assert_allclose(found.records[1]["excess_loss"], excess, rtol=1e-12)
+    rows = {row.observable: row for row in found.rows}
+    in_spreads = rows["excess_loss"].in_spreads
+    assert in_spreads is not None
+    assert in_spreads == pytest.approx(np.mean(excess) / np.std(excess, ddof=1), rel=1e-12)
+    wanted = {"cosines", "singular_values", "class_mean_norm", "classifier_norm", "nc2_predicted", "nc3", "bias"}
+    assert wanted <= rows.keys()
+    assert "in spreads" in str(found)
+    assert "class=" in str(found), "the place of the worst entry is printed for labels of any kind"
+    assert any("no seed-to-seed spread" in note for note in one[0].notes)
+    assert not any("no seed-to-seed spread" in note for note in found.notes)
+    shared = predict(
+        **{
+            **given,
+            "H": [
+                H[:, np.argsort(labels, kind="stable")] for H, labels in zip(given["H"], given["labels"], strict=True)
+            ],
+            "labels": np.repeat(["ant", "bee", "cat"], [12, 9, 6]),
+        },
+        **WEIGHTS,
+    )
+    np.testing.assert_allclose(shared.records[1]["excess_loss"], excess, rtol=1e-9)
+    inferred = predict(**given, lam_W=0.02, lam_b=0.5)
+    pooled = 0.02 * sum(np.sum(W**2) for W in given["W"]) / sum(np.sum(H**2) for H in given["H"])
+    assert float(inferred.records[0]["lam_H_effective"]) == pytest.approx(pooled, rel=1e-12)
+    with pytest.raises(UfmError, match="list of 4 networks, W has no list"):
+        predict(given["H"], given["labels"], given["W"][0], None, **WEIGHTS)
+    with pytest.raises(UfmError, match="class sizes"):
+        predict(given["H"][:2], [given["labels"][0], np.repeat(["ant", "bee", "cat"], 9)], given["W"][:2], **WEIGHTS)
+
+
+def with_two(lam_b: float, pair: tuple[float, float] = (1e-4, 1e-3)) -> dict[str, Any]:
+    counts = [30, 20, 10]
+    metric = ufm.constraints.FeatureMetric.mean_apart(counts, pair[0] / pair[1])
+    targets = ufm.classes(encodings.one_hot(3), counts)
+    optimum = ufm.solve(ufm.Problem(targets, lam_W=0.02, lam_H=pair[1], lam_b=lam_b, constraint=metric))
+    H = np.repeat(optimum.H, counts, axis=1)
+    return {"H": H, "labels": np.repeat(range(3), counts), "W": optimum.product, "b": optimum.b}
+
+
+def test_two_weights_of_one_run_predict_another_out_of_sample() -> None:
+    fitted, other = with_two(math.inf), with_two(0.2)
+    pair = ufm.effective_weights(fitted["H"], fitted["W"], lam_W=0.02)
+    assert pair == pytest.approx((1e-4, 1e-3), rel=1e-4)
+    found = predict(**other, lam_W=0.02, lam_H=pair, lam_b=0.2)
+    assert found.agrees, str(found)
+    assert 0 <= float(found.records[1]["excess_loss"]) < 1e-8, "the value has two weights, too"
+    assert float(found.records[0]["lam_H_mean"]) == pytest.approx(pair[0], rel=1e-10)
+    assert float(found.records[0]["lam_H_centred"]) == pytest.approx(pair[1], rel=1e-10)
+    noisy = {**other, "H": other["H"] + 0.05 * np.random.default_rng(0).standard_normal(other["H"].shape)}
+    assert float(predict(**noisy, lam_W=0.02, lam_H=pair, lam_b=0.2).records[1]["excess_loss"]) > 0
+    assert not predict(**other, lam_W=0.02, lam_H=pair[1], lam_b=0.2).agrees, "one weight does not predict it"
+    assert not predict(**other, lam_W=0.02, lam_H=pair[::-1], lam_b=0.2).agrees, "nor do the two exchanged"
+    twice = ufm.effective_weights([fitted["H"]] * 2, [fitted["W"]] * 2, lam_W=0.02)
+    assert twice == pytest.approx(pair, rel=1e-12)
+    centred = fitted["H"] - fitted["H"].mean(axis=1, keepdims=True)
+    with pytest.raises(UfmError, match="no mean of these features"):
+        ufm.effective_weights(centred, fitted["W"], lam_W=0.02)
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"lam_H": (1.0, 2.0, 3.0)}, "give one weight, or two"),
+        ({"lam_H": (0.0, 2.0)}, "give one weight, or two"),
+        ({"lam_H": pair, "loss": "cross_entropy"}, "the squared loss"),
+    ]
+    for change, message in refused:
+        with pytest.raises(UfmError, match=message):
+            predict(**other, lam_W=0.02, **change)
+
+
+def test_classes_that_theory_has_at_zero_have_no_cosines() -> None:
+    """Minority collapse: the smallest class has no mean, so its angles are not compared."""
+    counts = [200, 100, 2]
+    optimum = ufm.solve(ufm.Problem(ufm.classes(encodings.one_hot(3), counts), lam_W=0.05, lam_H=0.003))
+    assert np.linalg.norm(optimum.H[:, 2]) == pytest.approx(0, abs=1e-9)
+    H = np.repeat(optimum.H, counts, axis=1) + 1e-5 * np.random.default_rng(0).standard_normal(
+        (optimum.H.shape[0], 302)
+    )
+    found = predict(H, np.repeat(range(3), counts), optimum.product, lam_W=0.05, lam_H=0.003)
+    assert next(row for row in found.rows if row.observable == "cosines").agrees
+
+
 def test_a_mean_that_theory_has_at_zero_has_no_weight() -> None:
     state = at_optimum([30] * 4, encodings.simplex(4))
     W = state["W"]
@@ -412,6 +513,79 @@ def test_predict_command(tmp_path: Path) -> None:
     assert (
         run("predict", path, "--lam-W", "0.02", "--lam-H", "0.001", "--encoding", "simplex")[0] == 2
     )  # m = 3, W has 4
+
+
+def test_deep_heads_from_the_shell(tmp_path: Path) -> None:
+    state, weights = deep(0.2, "auto")
+    top, first = state["W"]
+    numbered, named = str(tmp_path / "numbered.npz"), str(tmp_path / "named.npz")
+    shared = {part: state[part] for part in ("H", "labels", "b")}
+    np.savez(numbered, **shared, W1=first, W2=top)
+    np.savez(named, **shared, head=top, neck=first)
+    flags = ("--lam-W", "0.05,0.05", "--lam-b", "0", "--lam-H", str(weights["lam_H"]))
+    for words in (
+        (numbered, *flags),
+        (named, "--name", "W=head,neck", *flags),
+        (numbered, "--lam-W", "0.05", "--lam-b", "0"),
+    ):
+        code, text = run("predict", *words, "--json")
+        assert code == 0, text
+        assert json.loads(text)["agrees"]
+    assert run("predict", named, "--name", "W=neck,head", *flags)[0] == 2
+    assert "give one number, or 2" in run("predict", numbered, "--lam-W", "1,2,3", "--lam-H", "1")[1]
+    np.savez(numbered, **shared, W1=first, W3=top)
+    assert "give all of W1 to W3" in run("predict", numbered, *flags)[1]
+    code, text = run("measure", named, "--name", "W=head,neck", "--keys", "singular_values")
+    assert code == 0
+    assert "singular_values" in text
+
+
+def test_seeds_and_weights_of_other_runs_from_the_shell(tmp_path: Path) -> None:
+    files = []
+    for s in range(3):
+        files.append(str(tmp_path / f"seed{s}.npz"))
+        np.savez(files[-1], **{part: each[s] for part, each in seeds(3).items()})
+    code, text = run("predict", *files, "--lam-W", "0.02", "--lam-H", "0.001", "--lam-b", "0.5")
+    assert code == 0
+    assert "in spreads" in text
+    picture = tmp_path / "first.png"
+    assert run("predict", *files, "--lam-W", "0.02", "--lam-b", "0.5", "--plot", str(picture))[0] == 0
+    assert picture.stat().st_size > 1000
+    fitted, other = str(tmp_path / "fitted.npz"), str(tmp_path / "other.npz")
+    np.savez(fitted, **with_two(math.inf))
+    np.savez(other, **with_two(0.2))
+    flags = (other, "--lam-W", "0.02", "--lam-b", "0.2")
+    assert run("predict", *flags, "--lam-H-from", fitted)[0] == 0
+    assert run("predict", *flags, "--lam-H", "1e-4,1e-3")[0] == 0
+    assert run("predict", *flags)[0] == 1, "one weight, inferred from the run itself, does not do"
+    assert "give one of the two" in run("predict", *flags, "--lam-H", "1", "--lam-H-from", fitted)[1]
+
+
+def test_keys_layers_and_other_data_from_the_shell(tmp_path: Path) -> None:
+    state, path = at_optimum([6, 5, 4]), str(tmp_path / "run.npz")
+    outside = np.random.default_rng(0).standard_normal((state["H"].shape[0], 8))
+    np.savez(path, **state, outside=outside)
+    code, text = run("measure", path, "--keys", "nc5,nc1,one_vs_rest_means", "--json")
+    assert code == 0
+    found = json.loads(text)
+    assert set(found) == {"nc5", "nc1", "one_vs_rest_means"}
+    assert found["nc5"] == pytest.approx(float(ufm.measure(state["H"], state["labels"], outside=outside)["nc5"]))
+    listed = run("measure", path, "--keys", "list")[1]
+    assert "neco_auroc" in listed
+    assert "features of other data" in listed
+    assert "near it are nc5" in run("measure", path, "--keys", "nc6")[1]
+    layers = str(tmp_path / "layers.npz")
+    np.savez(layers, **{"H.fc1": state["H"], "H.fc2": state["H"][:3]}, labels=state["labels"])
+    code, text = run("measure", layers)
+    assert code == 0
+    assert "fc1" in text.splitlines()[2]
+    assert json.loads(run("measure", layers, "--json")[1])["layer"] == ["fc1", "fc2"]
+    assert "name the one the classifier reads" in run("predict", layers, "--lam-W", "1")[1]
+    assert run("predict", layers, "--name", "H=H.fc1", "--lam-W", "0.02", "--lam-H", "0.001", "--lam-b", "0.5")[0] == 0
+    Y = np.random.default_rng(1).standard_normal((2, 15))
+    np.savez(layers, **{"H.fc1": state["H"].T, "W.fc1": np.ones((6, state["H"].shape[0]))}, labels=Y.T)
+    deep_nrc3 = json.loads(run("measure", layers, "--rows", "--json")[1])["deep_nrc3"]
+    assert 0 <= deep_nrc3[0] <= 1
 
 
 def test_names_and_rows_of_a_file(tmp_path: Path) -> None:

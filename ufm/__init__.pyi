@@ -31,6 +31,7 @@ from .optimum import Optimum as Optimum
 from .optimum import certify as certify
 from .optimum import certify_logits as certify_logits
 from .optimum import solve as solve
+from .predict import effective_weights as effective_weights
 from .predict import predict as predict
 from .problem import Problem as Problem
 from .problem import classes as classes

@@ -106,7 +106,7 @@ class Comparison:
 
     def _cells(self) -> Iterator[tuple[str, ...]]:
         for r in self.rows:
-            where = ", ".join(f"{k}={v:.4g}" for k, v in r.at.items())
+            where = ", ".join(f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in r.at.items())
             allowed = r.tolerance.allowed(r.reference)
             mark = "yes" if r.agrees else "NO"
             shown = f"{r.reference:.8g}", f"{r.value:.8g}", f"{r.difference:+.1e}", f"{r.relative:+.1e}"

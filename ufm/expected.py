@@ -11,7 +11,7 @@ from ufm.constraints import NonNegative
 from ufm.errors import UfmError
 from ufm.networks.trials import OF_RECIPE, SWEPT
 from ufm.optimum import Optimum, solve
-from ufm.predict import excess_loss, metrics_of, nearest, observed_of_samples
+from ufm.predict import comparable, excess_loss, metrics_of, nearest, observed_of_samples
 from ufm.problem import ClassTargets, Problem
 from ufm.record import Record, stack
 
@@ -26,7 +26,6 @@ COLUMNS = {
     "nc3": "NC3",
     "excess_loss": "excess loss",
 }
-_ALIVE = 1e-6  # of the longest class mean, below which one is zero
 
 
 def swept(record: Record) -> str:
@@ -94,15 +93,11 @@ def expected(record: Record) -> tuple[Record, Record]:
             for row in zip(reached, optima)
         ]
         found = found.assign(excess_loss=((along, "seed"), np.array(excess)))
-    if "cosines" in found and "cosines" in theory:  # a class mean that is zero has no direction to compare
-        alive = theory["class_mean_norm"] > _ALIVE * theory["class_mean_norm"].max("class")
-        both = alive & alive.rename({"class": "other_class"})
-        theory = replace(theory, values=theory.values.assign(cosines=theory["cosines"].where(both, 0.0)))
-        found = found.assign(cosines=found["cosines"].where(both, 0.0))
-    shared = [name for name in COLUMNS if name in theory and name in found]
+    theory, networks = comparable(theory, replace(record, values=found))
+    shared = [name for name in COLUMNS if name in theory and name in networks]
     if not any(o.problem.has_bias for row in optima for o in row):
         shared = [name for name in shared if name != "bias"]
-    return replace(theory, values=theory.values[shared]), replace(record, values=found[shared])
+    return replace(theory, values=theory.values[shared]), replace(networks, values=networks.values[shared])
 
 
 def held(record: Record) -> Comparison:

@@ -52,3 +52,12 @@ def figures(incomplete: str) -> list[str]:
     from ufm.share import locate
 
     return _beginning((path.stem for path in locate("figures").glob("*.toml")), incomplete)
+
+
+def metrics(incomplete: str) -> list[str]:
+    """Observables of arrays, the last of a list with commas between them."""
+    from ufm.metrics.samples import OF_CLASSES, OF_TARGETS
+
+    *before, last = incomplete.split(",")
+    names = {name for family in (*OF_CLASSES, *OF_TARGETS) for name in family.names} | {"all", "list"}
+    return [",".join([*before, name]) for name in _beginning(names, last)]

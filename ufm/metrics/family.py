@@ -69,9 +69,6 @@ def _known(families: Iterable[Family], keys: Iterable[str]) -> set[str]:
     for key in keys:
         if key not in known:
             near = get_close_matches(str(key), sorted(known), 3, 0.5)
-            hint = f"near it are {', '.join(near)}; " if near else ""
-            raise UfmError(
-                f"keys = {key!r}: no metric of this kind of data has that name; {hint}choose among "
-                f"{', '.join(sorted(known))}."
-            )
+            hint = f"near it are {', '.join(near)}" if near else f"choose among {', '.join(sorted(known))}"
+            raise UfmError(f"keys = {key!r}: no metric of this kind of data has that name; {hint}.")
     return set(keys)
