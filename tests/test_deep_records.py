@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 from ufm.gallery.deep_regression import corrected_bound, last, printed_bound
+from ufm.gallery.dimensions import COLLAPSED, by_targets
+from ufm.gallery.dimensions import last as at_end
 from ufm.gallery.feature_norms import judged, model_norm, setting_of
+from ufm.gallery.outside import mixture_range
 from ufm.metrics.onset import courses
 from ufm.record import Record, load
 from ufm.share import locate
@@ -67,6 +70,29 @@ def test_what_is_said_of_fn_star() -> None:
     assert found["rescaled_0.3"] < 0.85
     assert found["penalty_2"] / found["penalty_1"] == pytest.approx(2, rel=0.03)
     assert found["lead_error_seeds"] > 0.7 * found["baseline_error_seeds"], "fn tells little that the mean does not"
+
+
+def test_outside_features_lie_in_the_span_of_the_class_means() -> None:
+    """And so NC5 stays above what a vector of that span can have."""
+    for path in sorted(FOLDER.glob("outside_*.nc")):
+        record = load(path)
+        ends = record.values.isel(epoch=-1)
+        assert np.all(ends["accuracy"] == 1), path.name
+        assert np.all(ends["outside_share"] > 0.99), path.name
+        assert np.all(ends["nc5"] > 0.3), path.name
+    low, high = mixture_range(5)
+    nearly_orthogonal = load(FOLDER / "outside_penalty.nc").values.isel(epoch=-1)["nc5"].values
+    assert np.all((low < nearly_orthogonal) & (nearly_orthogonal < high))
+
+
+def test_collapse_of_regressions_does_not_cost_accuracy_and_too_much_decay_does() -> None:
+    groups = by_targets([load(path) for path in sorted(FOLDER.glob("dimensions_*.nc"))])
+    for name in ("moments of digits, rank 5", "spectra of meat, rank 3"):
+        none, *_, strongest = groups[name]
+        best = min(groups[name], key=lambda record: at_end(record, "test_error").mean())
+        assert at_end(best, "nrc1").max() < COLLAPSED < at_end(none, "nrc1").min(), name
+        assert at_end(best, "test_error").max() < 0.6 * at_end(none, "test_error").min(), name
+        assert at_end(strongest, "test_error").min() > 2 * at_end(best, "test_error").max(), name
 
 
 def test_three_layers_do_not_collapse() -> None:

@@ -13,11 +13,14 @@ pytest.importorskip("sklearn")
 import torch
 
 from ufm.cli.train import train
-from ufm.errors import MissingExtraError, ProblemError
+from ufm.errors import MissingExtraError, ProblemError, UfmError
+from ufm.metrics.intrinsic_dimension import two_nn
 from ufm.metrics.regression import layer_collapse, probe_loss
+from ufm.networks import load as load_images
 from ufm.networks.deep_regression import MEASURES, of_layer
 from ufm.networks.deep_training import objective_of, rescale, train_deep
 from ufm.networks.descent import slope
+from ufm.networks.outside import images_of
 from ufm.networks.perceptron import Perceptrons, forward, outputs
 from ufm.networks.regimen import Regimen
 from ufm.networks.studies import load_studies
@@ -119,6 +122,7 @@ def test_looks_come_after_the_epochs_that_they_name() -> None:
     [
         ({"activation": "sine"}, "choose one of relu"),
         ({"depth": 0}, "integer >= 1"),
+        ({"squared_epochs": 0}, "one epoch at least"),
         ({"lr": float("nan")}, "finite number > 0"),
         ({"momentum": 1.0}, r"\[0, 1\)"),
         ({"rescale": 3.0}, "name a rescale_epoch"),
@@ -234,6 +238,68 @@ def test_norms_are_recorded_epoch_by_epoch(tmp_path: Path) -> None:
     assert float(record.problem.lam_W[0]) == study.regimen.weight_decay
 
 
+def test_outside_images_are_looked_at_epoch_by_epoch(tmp_path: Path) -> None:
+    path = tmp_path / "out.toml"
+    path.write_text(
+        'study = "outside"\n[[run]]\nname = "a"\ndata = "digits"\ncounts = 12\nclasses = [7, 2, 5]\nseeds = [0, 3]\n'
+        "regimen = { depth = 2, width = 11, batch = 20, entropy_epochs = 2, squared_epochs = 3, lr = 0.01 }\n"
+    )
+    (study,) = load_studies(path)
+    inside, outside = images_of(study)
+    digits = load_images("digits", 12)
+    np.testing.assert_array_equal(inside.X[inside.labels == 0], digits.X[digits.labels == 7])
+    assert (inside.N, outside.N) == (36, 84)
+    record = study.run()
+    assert record.values["epoch"].values.tolist() == [1, 2, 3, 4, 5]
+    made = train_deep(inside.X, np.eye(3)[:, inside.labels], study.regimen, [0, 3])
+    H, O = (forward(made, torch.from_numpy(images.X)).features[1].double().numpy().T for images in (inside, outside))
+    means = np.stack([H[:, inside.labels == k].mean(axis=1) for k in range(3)], axis=1)
+    o = O.mean(axis=1)
+    cosines = np.abs(means.T @ o) / np.linalg.norm(means, axis=0) / np.linalg.norm(o)
+    assert float(record["nc5"].values[1, -1]) == pytest.approx(cosines.mean(), rel=1e-6)
+    fit = means @ np.linalg.lstsq(means, o, rcond=None)[0]
+    assert float(record["outside_share"].values[1, -1]) == pytest.approx(np.linalg.norm(fit) / np.linalg.norm(o))
+    assert float(record["cpu_seconds"]) > 0
+
+
+def test_other_images_must_be_there_and_fit(tmp_path: Path) -> None:
+    for more, said in (
+        ("", "name another image set"),
+        ('outside = "mnist5k"', "784 pixels"),
+        ("classes = [3]", "two or"),
+    ):
+        path = tmp_path / "out.toml"
+        path.write_text(f'study = "outside"\n[[run]]\nname = "a"\ndata = "digits"\n{more}\nregimen = {{ depth = 2 }}\n')
+        with pytest.raises(UfmError, match=said):
+            load_studies(path)[0].run()
+
+
+def test_dimensions_and_errors_held_out_are_recorded(tmp_path: Path) -> None:
+    pytest.importorskip("skdim")
+    path = tmp_path / "dim.toml"
+    text = 'study = "dimensions"\n[[run]]\nname = "a"\ndata = "digits"\ncounts = 12\nheld_out = 0.25\nseeds = [0, 3]\n'
+    path.write_text(
+        text + "regimen = { depth = 2, width = 11, batch = 20, squared_epochs = 40, looks = 2, lr = 0.01 }\n"
+    )
+    (study,) = load_studies(path)
+    train, test = load_table("digits", 12).parts(0.25)
+    both = np.concatenate([train.X, test.X])
+    assert (train.X.shape[0], test.X.shape[0]) == (90, 30)
+    assert len(np.unique(both, axis=0)) == len(np.unique(load_table("digits", 12).X, axis=0)), "every sample once"
+    record = study.run()
+    assert dict(record["nrc1"].sizes) == {"seed": 2, "epoch": 2}
+    made = train_deep(train.X, train.Y, study.regimen, [0, 3])
+    Z = outputs(made, forward(made, torch.from_numpy(test.X)).features)[-1][1].double().numpy().T
+    error = float(np.mean(np.sum((Z - test.Y) ** 2, axis=0))) / 5  # five targets of variance 1
+    assert float(record["test_error"].values[1, -1]) == pytest.approx(error, rel=1e-6)
+    assert np.all(record["train_error"].values[:, -1] < record["test_error"].values[:, -1])
+    H = forward(made, torch.from_numpy(train.X)).features[1].double().numpy().T
+    assert float(record["intrinsic_dimension"].values[1, -1]) == pytest.approx(two_nn(H), rel=1e-6)
+    path.write_text(text.replace("held_out = 0.25", "") + "regimen = { depth = 2 }\n")
+    with pytest.raises(ProblemError, match=r"run\.held_out"):
+        load_studies(path)[0].run()
+
+
 def test_a_stopped_campaign_goes_on_where_it_stopped(tmp_path: Path) -> None:
     plain, other = _studies(tmp_path, "layers", "looks = 1")
     (tmp_path / plain.record).write_bytes(b"there already")
@@ -259,6 +325,7 @@ def test_errors_come_out_of_worker_processes(error: Exception) -> None:
         ('study = "layers"\n[[run]]\nname = "a"\n', "run.data"),
         ('study = "norms"\n[[run]]\nname = "a"\ndata = "digits"\nrank = 2\n', 'study = "layers"'),
         ('study = "norms"\n[[run]]\nname = "a"\ndata = "digits"\nlr = 2\n', "run.lr"),
+        ('study = "norms"\n[[run]]\nname = "a"\ndata = "digits"\nheld_out = 0.5\n', 'study = "dimensions"'),
         ('study = "norms"\n[[run]]\nname = "a"\ndata = "digits"\nregimen = { rate = 2 }\n', "regimen.rate"),
         ('study = "norms"\n' + 2 * '[[run]]\nname = "a"\ndata = "digits"\n', "name of its own"),
     ],

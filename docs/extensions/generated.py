@@ -12,7 +12,7 @@ from ufm import figure
 from ufm.campaign import load_campaign
 from ufm.derivation import load
 from ufm.expected import table
-from ufm.gallery import deep_regression, feature_norms
+from ufm.gallery import deep_regression, dimensions, feature_norms
 from ufm.gallery.decay import table as decay_table
 from ufm.record import Record
 from ufm.record import load as load_record
@@ -37,6 +37,7 @@ def write_all(app: Any, config: Any) -> None:
     pages["decay-table.md"] = decay_table(load_record(locate("numerics", "records") / "decay_bias.nc"))
     layers = locate("numerics", "records").glob("deep_regression_*.nc")
     pages["deep-regression-table.md"] = deep_regression.table([load_record(path) for path in layers])
+    pages["dimensions-table.md"] = dimensions.table(list(_records("dimensions").values()))
     pages["feature-norms-table.md"] = feature_norms.table(
         {feature_norms.setting_of(name): record for name, record in _records("feature-norms").items()}
     )
