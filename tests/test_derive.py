@@ -127,6 +127,30 @@ def test_regression_targets_in_numbers_need_their_singular_values_alone():
         assert_same_value(found["value"], ufm.solve(problem).value)
 
 
+@pytest.mark.parametrize("layers", [(0.02,), (0.02, 0.015)])
+@pytest.mark.parametrize("bias", [0.0, math.inf])
+@pytest.mark.parametrize("encoding", ["one_hot", "binary", "simplex", "one_vs_rest", "samples"])
+def test_targets_in_numbers_leave_nothing_to_give(encoding, bias, layers):
+    targets = ufm.samples(np.random.default_rng(1).standard_normal((3, 8)))
+    if encoding != "samples":
+        targets = ufm.classes(getattr(ufm.encodings, encoding)(4), np.array([5, 1, 2, 3]))
+    problem = ufm.Problem(targets, lam_W=layers, lam_H=0.01, lam_b=bias)
+    found, optimum = ufm.derive(problem).at(), ufm.solve(problem).record()
+    shared = [name for name in found if name in optimum]
+    assert {"value", "singular_values" if bias else "singular_values_centred"} <= set(shared)
+    for name in shared:
+        assert np.all(tolerance("optimum", name).allows(found[name], optimum[name].values)), name
+
+
+def test_a_letter_of_the_problem_is_welcome_where_no_formula_has_it():
+    w, h, beta = sp.symbols("w h beta", positive=True)
+    derived = ufm.derive(ufm.Problem(ufm.classes(ufm.encodings.simplex(K), n), lam_W=w, lam_H=h, lam_b=beta))
+    numbers = {"K": 4, "n": 5, "w": 0.01, "h": 0.02}
+    assert derived.at({**numbers, "beta": 0.3})["value"] == derived.at(numbers)["value"]  # simplex codes have no mean
+    with pytest.raises(ufm.UfmError, match="lam_b.*no such letter"):
+        derived.at({**numbers, "lam_b": 0.3})
+
+
 @pytest.mark.parametrize("bias", [0.0, math.inf])
 @pytest.mark.parametrize("encoding", ["one_hot", "binary", "simplex"])
 @pytest.mark.parametrize("layers", [(0.03,), (0.03, 0.02)])

@@ -11,6 +11,8 @@ from sympy.matrices.expressions.matexpr import MatrixExpr
 
 from ufm.derivation.derivation import Derivation
 from ufm.errors import UfmError
+from ufm.problem import ClassTargets, Problem
+from ufm.problem.symbolic import SymbolicTargets
 from ufm.symbols import K, Total, cov, delta_kl, lam_b, lam_H, lam_W, n_k, n_l, sigma, sigma_c
 
 _PYTHON_NAMES = {"K": K, "lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}
@@ -22,7 +24,10 @@ def numbers(derivation: Derivation, values: Mapping[Any, Any]) -> dict[str, Any]
     formulae = derivation.formulae
     scalars = {name: sp.sympify(each) for name, each in formulae.items() if not isinstance(each, MatrixExpr)}
     classes = sp.sympify(derivation.put_in.get(K, K))  # pairs of classes need their number, where one was put in
-    known = _letters(scalars, values)
+    used = {letter for each in scalars.values() for letter in each.free_symbols}
+    known = _letters(used, values, derivation.problem)
+    if derivation.problem is not None:
+        known |= _of_targets(derivation.problem, used - known.keys())
     if classes.is_Integer:
         known.setdefault(K, np.asarray(int(classes)))
     elif classes in known:
@@ -30,17 +35,39 @@ def numbers(derivation: Derivation, values: Mapping[Any, Any]) -> dict[str, Any]
     return {name: _number(name, formula, known) for name, formula in scalars.items()}
 
 
-def _letters(formulae: Mapping[str, Any], values: Mapping[Any, Any]) -> dict[Any, np.ndarray]:
-    """Letter -> number or array; a letter may be given by its name, or as Python writes it (lam_W)."""
-    used = {letter for each in formulae.values() for letter in sp.sympify(each).free_symbols}
-    by_name = _PYTHON_NAMES | {letter.name: letter for letter in used}
+def _letters(used: set[Any], values: Mapping[Any, Any], problem: Problem | None) -> dict[Any, np.ndarray]:
+    """Letter -> number or array; a letter may be given by its name, or as Python writes it (lam_W).
+
+    The problem's own letters are welcome even where no formula depends on them.
+    """
+    allowed = used | {K} | (problem.letters if problem is not None else set())
+    by_name = {name: letter for name, letter in _PYTHON_NAMES.items() if letter in allowed}
+    by_name |= {letter.name: letter for letter in allowed}
     found: dict[Any, np.ndarray] = {}
     for key, value in values.items():
         letter = by_name.get(key) if isinstance(key, str) else key
-        if letter is None or (letter not in used and letter != K):
+        if letter is None or letter not in allowed:
             shown = ", ".join(sorted(str(each) for each in used - {delta_kl}))
             raise UfmError(f"values[{key}]: the formulae have no such letter; they have {shown}.")
         found[letter] = _checked(key, letter, value)
+    return found
+
+
+def _of_targets(problem: Problem, wanted: set[Any]) -> dict[Any, np.ndarray]:
+    """Class sizes, singular values and the covariance's eigenvalues of targets that are numbers."""
+    targets = problem.targets
+    if isinstance(targets, SymbolicTargets):
+        return {}
+    found = (
+        {n_k: np.asarray(targets.counts, dtype=float)} if n_k in wanted and isinstance(targets, ClassTargets) else {}
+    )
+    root = np.sqrt(targets.multiplicity)
+    if sigma in wanted:
+        found[sigma] = np.linalg.svd(targets.columns * root, compute_uv=False)
+    if wanted & {sigma_c, cov}:
+        centred = np.linalg.svd((targets.columns - targets.mean[:, None]) * root, compute_uv=False)
+        centred = centred[: root.size - 1]  # one direction less than columns
+        found |= {sigma_c: centred, cov: centred**2 / targets.N}
     return found
 
 

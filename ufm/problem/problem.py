@@ -124,6 +124,14 @@ class Problem:
         """Whether the targets or some weight hold SymPy letters."""
         return isinstance(self.targets, SymbolicTargets) or any(map(in_letters, (*self.lam_W, self.lam_H, self.lam_b)))
 
+    @property
+    def letters(self) -> frozenset[Any]:
+        """The SymPy letters of sizes, weights and the encoding's parameters."""
+        encoding = getattr(self.targets, "encoding", None)
+        values = (self.targets.m, self.targets.N, *self.lam_W, self.lam_H, self.lam_b)
+        found = frozenset(letter for value in values for letter in getattr(value, "free_symbols", ()))
+        return found if encoding is None else found.union(encoding.letters)
+
     def replace(self, **changes: Any) -> "Problem":
         """The same problem with some fields changed."""
         return Problem(**{**{name: getattr(self, name) for name in self.__dataclass_fields__}, **changes})

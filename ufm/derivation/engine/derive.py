@@ -46,7 +46,10 @@ def derive(problem: Problem) -> Derivation:
     Raises OutOfReachError for a problem whose optimum has no derivation here: it says what is missing.
     """
     _in_reach(problem)
-    bias = _bias(problem)
+    return replace(_closed_form(problem, _bias(problem)), problem=problem)
+
+
+def _closed_form(problem: Problem, bias: Bias) -> Derivation:
     if problem.loss == "cross_entropy":
         return _entropy(problem, bias)
     if problem.p > 2:
