@@ -147,7 +147,7 @@ def test_a_letter_of_the_problem_is_welcome_where_no_formula_has_it():
     derived = ufm.derive(ufm.Problem(ufm.classes(ufm.encodings.simplex(K), n), lam_W=w, lam_H=h, lam_b=beta))
     numbers = {"K": 4, "n": 5, "w": 0.01, "h": 0.02}
     assert derived.at({**numbers, "beta": 0.3})["value"] == derived.at(numbers)["value"]  # simplex codes have no mean
-    with pytest.raises(ufm.UfmError, match="lam_b.*no such letter"):
+    with pytest.raises(ufm.UfmError, match=r"lam_b.*no such letter"):
         derived.at({**numbers, "lam_b": 0.3})
 
 
