@@ -257,3 +257,11 @@ def test_a_browser_draws_it(html, tmp_path, scheme):
     assert hidden == "false"
     dark = sum(int(part) for part in re.findall(r"\d+", " ".join(background))[:3]) < 300
     assert dark == (scheme == 0)
+
+
+def test_every_reference_says_who_wrote_what_when_and_where():
+    for key, entry in bibliography().items():
+        found = source(entry)
+        missing = [name for name in ("authors", "title", "year") if not found[name]]
+        assert not missing, key
+        assert found["place"] or found["link"] or key == "ufm", key  # the program itself is found where it is read
