@@ -45,8 +45,8 @@ def limit() -> Derivation:
     """The growing rows of the factors alone are left, and they end at the least-squares solution."""
     proof = Proof("The end of the flow", "No regularisation, balanced, $B$ nonsingular: any shape of the targets.")
     k, m = (sp.Symbol(name, integer=True, positive=True) for name in "km")
-    rows, weight, gain = sp.MatrixSymbol("A_+", k, d), sp.MatrixSymbol("S^{-1}", k, k), sp.MatrixSymbol("g", k, k)
-    inner, kappa = sp.MatrixSymbol("M_kappa", d, d), sp.Symbol("kappa", positive=True)
+    rows, weight, gain = sp.MatrixSymbol("A_+", k, d), sp.MatrixSymbol("R", k, k), sp.MatrixSymbol("g", k, k)
+    inner, kappa = sp.MatrixSymbol("M_k", d, d), sp.Symbol("kappa", positive=True)
     f, rho, sigma_i = sp.symbols("f rho sigma_i", positive=True)
     proof.uses(
         "riccati",
@@ -58,7 +58,7 @@ def limit() -> Derivation:
     proof.given(
         "growing rows",
         "Let $A_+$ be these rows of $Q_0$, $S = A_+A_+'$, nonsingular as $B$ is, $g$ the diagonal matrix of "
-        "$(e^{2f_it}-1)/(2f_iN)$ and $M_\\kappa = (\\kappa I + A_+'gA_+)^{-1}$.",
+        "$(e^{2f_it}-1)/(2f_iN)$, $R = S^{-1}$ and $M_k = (\\kappa I + A_+'gA_+)^{-1}$.",
         {
             rows * rows.T * weight: sp.Identity(k),
             inner * rows.T * gain * rows: sp.Identity(d) - kappa * inner,
@@ -66,16 +66,16 @@ def limit() -> Derivation:
     )
     proof.identity(
         "push-through",
-        "Then $A_+M_\\kappa A_+' = (\\kappa S^{-1} + g)^{-1}$:",
+        "Then $A_+M_kA_+' = (\\kappa R + g)^{-1}$:",
         (rows * inner * rows.T * (kappa * weight + gain * rows * rows.T * weight), sp.Identity(k)),
     )
     decay = Regime("late", r"t > 0", {time: time})
     proof.limit(
         "the start is forgotten",
         "The other rows of $Q_0$ add to $M$ something between 0 and $\\rho(1+t)I$, so that $M^{-1}$ lies between "
-        "$M_\\kappa$ with $\\kappa = 1 + \\rho(1+t)$ and with $\\kappa = 1$. The growing block of $QQ'(t)$ lies "
+        "$M_k$ with $\\kappa = 1 + \\rho(1+t)$ and with $\\kappa = 1$. The growing block of $QQ'(t)$ lies "
         "between "
-        "the inverses of $e^{-ft}(\\kappa S^{-1} + g)e^{-ft}$ for these two. In it the start is lost,",
+        "the inverses of $e^{-ft}(\\kappa R + g)e^{-ft}$ for these two. In it the start is lost,",
         (1 + rho * (1 + time)) * sp.exp(-f * time),
         (time, sp.oo),
         sp.S.Zero,

@@ -72,7 +72,7 @@ def separation() -> Derivation:
     proof = Proof(
         "Nearest angles",
         "Any $K \\ge 2$ unit vectors, in any dimension: the mean of the angles to the nearest other one is at most "
-        "$\\arccos\\frac{-1}{K-1}$.",
+        "$\\arccos(-\\frac{1}{K-1})$.",
     )
     j, k = sp.symbols("j k", integer=True, positive=True)
     proof.section("One inequality")
@@ -86,8 +86,8 @@ def separation() -> Derivation:
     )
     proof.given(
         "goal",
-        "As $\\arccos c = \\frac\\pi2 - \\arcsin c$, what is to be shown is $\\sum\\arcsin m_k \\le "
-        "K\\arcsin\\frac1{K-1}$, for which $\\frac K{K-1}$ on the left is enough.",
+        "As $\\arccos c = \\frac{\\pi}{2} - \\arcsin c$, what is to be shown is $\\sum\\arcsin m_k \\le "
+        "K\\arcsin(\\frac1{K-1})$, for which $\\frac K{K-1}$ on the left is enough.",
         {},
     )
     proof.equal(
@@ -118,15 +118,15 @@ def separation() -> Derivation:
         "convexity",
         "Then $\\Lambda \\le 1$, and $\\sum_k\\arcsin m_k \\le \\sum_j\\lambda_j\\,j\\arcsin t_j$.",
         lemma("jensen"),
-        sp.Le(sp.Symbol("arcsin m_k"), sp.Symbol("sum_{j>=k} lambda_j arcsin t_j"), evaluate=False),
+        sp.Le(sp.Symbol("arcsin m_k"), sp.Symbol("sum lambda_j arcsin t_j"), evaluate=False),
     )
     proof.lemma(
         "cubic",
-        "For $j < K$, as $\\frac\\pi2 - 1 < 1$, $j\\arcsin t_j \\le jt_j(1 + t_j^2) \\le \\frac K{K-1}$,",
+        "For $j < K$, as $\\frac{\\pi}{2} - 1 < 1$, $j\\arcsin t_j \\le jt_j(1 + t_j^2) \\le \\frac K{K-1}$,",
         lemma("arcsine"),
         sp.Le(sp.Symbol("arcsin t_j"), sp.Symbol("t_j + t_j^3"), evaluate=False),
     )
-    proof.equal("last block", "and for $j = K$ it is $K\\arcsin\\frac1{K-1}$:", t.subs(j, K), 1 / (K - 1))
+    proof.equal("last block", "and for $j = K$ it is $K\\arcsin(\\frac1{K-1})$:", t.subs(j, K), 1 / (K - 1))
     proof.section("Some nearest angles are acute")
     q, w, C = sp.Symbol("q", positive=True), sp.Symbol("w", nonnegative=True), sp.Symbol("C", positive=True)
     proof.lemma(
@@ -140,7 +140,8 @@ def separation() -> Derivation:
         "acute cubes",
         "If $\\Lambda \\le \\frac{13}{10}$: the cube is convex, too, so that $\\sum m_k^3 \\le "
         "\\Lambda^2\\sum\\lambda_j"
-        "jt_j^3$, and $(\\frac\\pi2 - 1)\\Lambda^2 \\le 1$ as $\\pi < \\frac{22}7$. Hence $\\sum_{k\\le p}\\arcsin m_k "
+        "jt_j^3$, and $(\\frac{\\pi}{2} - 1)\\Lambda^2 \\le 1$ as $\\pi < \\frac{22}7$. Hence $\\sum_{k\\le "
+        "p}\\arcsin m_k "
         "\\le \\Lambda\\frac K{K-1}$.",
         {},
     )
@@ -157,7 +158,8 @@ def separation() -> Derivation:
     proof.equal(
         "large excess",
         "If $\\Lambda \\ge \\frac{13}{10}$, then $C \\ge \\frac{3K}{10y}$ with $y = q - 1$, and as $\\arcsin m \\le "
-        "\\frac\\pi2m$ and $jt_j \\le \\frac K{K+y}$ the sum less $C$ is at most $\\frac{11}7\\Lambda\\frac K{K+y} - "
+        "\\frac{\\pi}{2}m$ and $jt_j \\le \\frac K{K+y}$ the sum less $C$ is at most $\\frac{11}7\\Lambda\\frac "
+        "K{K+y} - "
         "C$. That "
         "falls in $C$ where $\\Lambda$ is at its bound,",
         sp.diff(chord * (1 + y * C / K) - C, C),

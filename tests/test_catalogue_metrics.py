@@ -177,6 +177,8 @@ def times(factor: float, name: str):
         ("rangamani2026:prop1_corrected", 1 / 4),
         ("rangamani2026:prop1_scalar", 1 - 1e-2),
         ("liu2023:separation", 1 - 1e-2),
+        ("softmax_codes:margin", 1 - 1e-4),
+        ("softmax_codes:tammes", 1 - 1e-4),  # only the simplex does
     ],
 )
 def test_a_planted_factor_is_refuted_and_the_proof_no_longer_counts(name, factor):
