@@ -267,3 +267,10 @@ def test_a_table_of_targets_may_be_written_by_hand(tmp_path):
     (tmp_path / "p.toml").write_text(text + "K = 4\ncounts = 2\nparameters = 3\n")
     with pytest.raises(ProblemError, match="K = 4"):
         Problem.from_toml(tmp_path / "p.toml")
+
+
+def test_a_bias_of_another_shape_is_named():
+    problem = Problem(classes(np.eye(3), 4), lam_W=0.1, lam_H=0.1, lam_b=0.2)
+    for function in (objective, gradient):
+        with pytest.raises(ProblemError, match=r"b = \(2,\): this is its shape; it needs \(3,\)"):
+            function(problem, np.zeros((3, 5)), np.zeros((5, 3)), np.zeros(2))

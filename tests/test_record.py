@@ -135,3 +135,9 @@ def test_every_tolerance_has_a_reason():
     }
     assert tolerance("flow", "no such thing") is TOLERANCES["flow", "*"]
     assert not tolerance("flow", "cosine").allows(np.array(np.nan), np.array(0.0))
+
+
+@pytest.mark.parametrize(("count", "values"), [(0, {"lam_b": []}), (2, {"lam_b": [1.0]}), (2, {})])
+def test_a_stack_has_one_value_a_record(count, values):
+    with pytest.raises(UfmError, match="one value a record"):
+        stack([record_at(0.1)] * count, **values)

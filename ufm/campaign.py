@@ -79,7 +79,10 @@ class Campaign:
 
 
 def load_campaign(name: str | Path) -> Campaign:
-    """A campaign by name (of `numerics/campaigns`) or by the path of a TOML file."""
+    """A campaign by name (of `numerics/campaigns`) or by the path of a TOML file.
+
+    UfmError where there is none of that name; ProblemError names an entry that is missing or cannot be.
+    """
     path, spec = read_campaign(name)
     for required in ("title", "theorem", "problem", "sweep"):
         if required not in spec:

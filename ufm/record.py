@@ -172,8 +172,15 @@ def load(path: str | Path) -> Record:
 
 
 def stack(records: Iterable[Record], **dimension: Any) -> Record:
-    """Records side by side along one new dimension, `stack(records, lam_b=[...])`, in the order of its values."""
+    """Records side by side along one new dimension, `stack(records, lam_b=[...])`, in the order of its values.
+
+    Where one lacks an observable of another, it has NaN. UfmError where there is no record, where they are of different
+    witnesses, or where there is not one value a record.
+    """
     records = list(records)
+    if len(dimension) != 1 or not records or np.size(next(iter(dimension.values()))) != len(records):
+        given = ", ".join(f"{name}: {np.size(values)} values" for name, values in dimension.items()) or "no dimension"
+        raise UfmError(f"{len(records)} records, {given}: give stack(records, lam_b=[...]) one value a record.")
     ((name, labels),) = dimension.items()
     index = xr.DataArray(np.asarray(labels), dims=name, name=name)
     first = records[0]

@@ -38,7 +38,8 @@ def simulate_many(
     Flows of Runge-Kutta methods, rkc2 among them, with equal shapes are stacked; others (lsoda, exprb43, descents,
     constraints) run one by one, with the same answer. rkc2 settles its stages at other times in a stack than alone: the
     two agree to the tolerance, all else to round-off. integrator="auto" counts the cost of a flow in a stack. A start
-    with NaN or inf ends as DIVERGED, where it is.
+    with NaN or inf ends as DIVERGED, where it is. ProblemError for as many starts or times as there are not problems,
+    and as in `simulate`.
     """
     options = Options() if options is None else options
     count = len(problems)

@@ -24,7 +24,8 @@ def random_start(
     would have, in memory and time independent of N; None (default) is True up to d N = LARGE numbers, 2^22, and beyond
     it for losses that need them. collapsed: d x K class means with the same law as a sample, shared by all samples of a
     class. d is the problem's width, or the classifier's rows and the means' columns together, which no start can
-    outgrow. A constraint holds from the start: NonNegative takes max(H, 0), FixedClassifier its own W.
+    outgrow. A constraint holds from the start: NonNegative takes max(H, 0), FixedClassifier its own W. ProblemError for
+    a scale or a seed that is none, and for samples=False where every sample moves by itself.
     """
     if not np.isfinite(scale) or scale < 0:
         raise ProblemError("scale", scale, "give a finite number >= 0.")
@@ -67,7 +68,8 @@ def balanced_start(problem: Problem, seed: Seed, *, scale: float = 1.0) -> State
     """A collapsed random start with W'W = HH' (lam_W = lam_H keeps it so), p = 2, and W along the targets' own axes.
 
     W = scale R' and Hbar = scale R' V' diag(n_k)^(-1/2) with R semi-orthogonal: W Hbar overlaps positively with the
-    targets, so that no mode has to pass a saddle.
+    targets, so that no mode has to pass a saddle. ProblemError for p > 2, a width below min(m, K), or a seed that is
+    none.
     """
     if problem.p != 2:
         raise ProblemError("p", problem.p, "a balanced start is defined for p = 2; use random_start.")

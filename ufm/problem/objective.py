@@ -25,9 +25,11 @@ def objective(problem: Problem, W: Array | Sequence[Array], H: Array, b: Array |
     """The regularised loss L at (W, H, b), a 0-d array.
 
     W: m x d, or one array per layer, last first. H: d x N, or d x K for class means that all samples of a class share.
-    b: m, or None for zero; with lam_b = inf it must be zero.
+    b: m, or None for zero; with lam_b = inf it must be zero. ProblemError for shapes that are not the problem's, a
+    wrong number of layers, or a bias where there is none.
     """
     xp, layers, T, weight = _prepare(problem, W, H)
+    _check_bias(problem, b)
     penalty = sum(float(lam) * xp.sum(layer**2) for lam, layer in zip(problem.lam_W, layers, strict=True))
     penalty = penalty + float(problem.lam_H) * xp.sum(_weighed(problem, H, weight) * H)
     Z = reduce(xp.matmul, (*layers, H))
@@ -45,9 +47,10 @@ def gradient(problem: Problem, W: Array | Sequence[Array], H: Array, b: Array | 
     """Derivative of `objective` by every factor; arguments as there.
 
     For d x K class means it is the derivative by the shared column, n_k times that of one sample; b's is zero without
-    a bias.
+    a bias. ProblemError as there.
     """
     xp, layers, T, weight = _prepare(problem, W, H)
+    _check_bias(problem, b)
     above = [layers[0]]  # products of the layers above and including l
     for layer in layers[1:]:
         above.append(above[-1] @ layer)
@@ -102,6 +105,11 @@ def _near(problem: Problem, H: Array) -> Array:
     if H0 is None or H.shape != H0.shape:
         raise ProblemError("H", tuple(H.shape), "this is its shape; with Near it is that of H0, d x N.")
     return array_namespace(H).asarray(H0, dtype=H.dtype, device=getattr(H, "device", None))
+
+
+def _check_bias(problem: Problem, b: Array | None) -> None:
+    if b is not None and tuple(b.shape) != (problem.m,):
+        raise ProblemError("b", tuple(b.shape), f"this is its shape; it needs ({problem.m},).")
 
 
 def _check_shapes(problem: Problem, layers: tuple[Array, ...], H: Array) -> None:

@@ -20,6 +20,7 @@ def certify(problem: Problem, W: np.ndarray, H: np.ndarray, b: np.ndarray | None
 
     W: m x d; H: class means (d x K) or samples (d x N), class after class; b (m) or None for zero. Any point will do,
     the end of a flow or a trained network's last layer; the bound is tight at the optimum (theory: section 3).
+    ProblemError for shapes that are not the problem's, another loss, more layers, or a constraint.
     """
     b = np.zeros(problem.m) if b is None else b
     value = float(objective(problem, W, H, b))
@@ -39,7 +40,7 @@ def certify_logits(problem: Problem, Z: np.ndarray, b: np.ndarray | None = None)
     """The same for logits Z = W H + b alone (m x K or m x N), at their best factors.
 
     b: None takes the one that the residual of an optimal Z would give, E 1/lam_b (Z's mean for a free bias).
-    Stationarity and balance are of the factors, and NaN here.
+    Stationarity and balance are of the factors, and NaN here. Errors as there.
     """
     residual = problem.targets.mean - _mean(problem, Z)
     if b is None:
