@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
+from scipy import stats
 
 from ufm.catalogue import Observed, Run, catalogue
 from ufm.record import Record
@@ -87,10 +88,25 @@ def test_what_is_missing_names_the_groups_that_decide_nothing():
     apart = replace(NEAR_OTHERS, apart=lambda run: run.setting)
     statement = replace(STATED, observed=(apart,), trained="somewhere")
     needs = records.still_open(statement, gather_records(statement, quiet, runs)[0])
-    assert needs.startswith("more networks of `ufm train somewhere`, or longer runs: mean of distance <= 0.1 is open")
+    assert needs.startswith("more networks of `ufm train somewhere --out numerics/records` (more seeds in its file")
+    assert "mean of distance <= 0.1 is open for" in needs
     assert "wide: 3 networks, mean" in needs
     assert "few: 2 networks, mean 0, too few" in needs  # both are what the other taught, but two are no sample
     assert "enough" not in needs
+
+
+def test_how_many_networks_would_decide_is_said():
+    """By hand: distances 0.2, 0.15, 0.05 have the mean 0.1333 and the deviation 0.0764, 0.0333 beyond the bound."""
+    (judged,) = judge_runs(replace(NEAR_OTHERS, fit=lambda runs: 0.0), networks([0.2, 0.15, 0.05]))
+    assert judged.open
+    found = judged.enough
+    assert found is not None
+
+    def half(n):
+        return float(stats.t.ppf(0.9995, n - 1)) * np.std([0.2, 0.15, 0.05], ddof=1) / math.sqrt(n)
+
+    assert half(found) <= 0.1 / 3 < half(found - 1)
+    assert judge_runs(NEAR_OTHERS, networks([1.0]))[0].enough is None
 
 
 def test_what_is_fitted_may_come_from_other_networks():

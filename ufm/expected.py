@@ -37,6 +37,19 @@ def swept(record: Record) -> str:
     raise UfmError(f"only a record of trained networks says by itself what it is held against; {fix}")
 
 
+def standing(record: Record) -> Record:
+    """A record of feature norms as one swept along the weight of the bias, which has one value; others as they are.
+
+    `lam_H_effective`: what the balance of W and H amounts to under plain decay, lam_W ||W||^2/||H||^2.
+    """
+    problem = record.problem
+    if "history_energy_ratio" not in record or "lam_b" in record.values.dims or problem is None:
+        return record
+    inferred = float(problem.lam_W[0]) / record["history_energy_ratio"].isel(epoch=-1, drop=True)
+    values = record.values.drop_dims([dim for dim in ("epoch", "entropy_epoch", "layer") if dim in record.values.dims])
+    return replace(record, values=values.assign(lam_H_effective=inferred).expand_dims(lam_b=[float(problem.lam_b)]))
+
+
 def problem_of(record: Record, value: float) -> Problem:
     """The problem of a record's networks at one value; t_rel scales all weights but the bias's.
 
@@ -45,7 +58,8 @@ def problem_of(record: Record, value: float) -> Problem:
     problem, along = record.problem, swept(record)
     if problem is None:
         raise UfmError("these networks came without their problem.")
-    if record.provenance.get("recipe", {}).get("features") == "relu":
+    told = record.provenance
+    if told.get("recipe", {}).get("features") == "relu" or told.get("regimen", {}).get("activation") == "relu":
         problem = problem.replace(constraint=NonNegative())
     if along == "d":
         return problem.replace(width=int(value) if value < min(problem.m, problem.targets.columns.shape[1]) else None)
@@ -80,6 +94,7 @@ def expected(record: Record) -> tuple[Record, Record]:
 
     excess_loss: the objective over the certified minimum (of a metastable optimum: its value), minus 1.
     """
+    record = standing(record)
     along, seeds = swept(record), record.values["seed"].values.tolist()
     values = [float(v) for v in record.values[along].values]
     optima = [optimum_of(record, value) for value in values]
@@ -123,6 +138,8 @@ def table(records: Sequence[tuple[str, Record]]) -> str:
 def _cell(row: Row | None) -> str:
     if row is None:
         return ""
+    if not np.isfinite(row.relative):
+        return "undefined"
     spreads = "" if row.in_spreads is None else f" ({abs(row.in_spreads):.1f})"
     return f"{abs(row.relative):.0e}{spreads}"
 

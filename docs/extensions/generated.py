@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from ufm import figure
-from ufm.campaign import load_campaign
 from ufm.derivation import load
 from ufm.expected import table
 from ufm.gallery import deep_regression, dimensions, feature_norms
@@ -22,6 +21,21 @@ from ufm.share import locate
 
 FOLDER = Path(__file__).parents[1] / "generated"
 VERDICTS = FOLDER / "report.json"
+# The experiments, by how the files of their records begin; the first that fits.
+_EXPERIMENTS = {
+    "class_encoding_mnist5k": "a",
+    "class_encoding_fashion": "a",
+    "encodings": "a",
+    "heads_imbalance": "b",
+    "heads_two_layers": "c",
+    "heads_three_layers": "c",
+    "heads_regression": "d",
+    "feature_norms": "f",
+    "decay": "g",
+    "heads_cross_entropy": "h",
+    "heads_relu_features": "i",
+    "limits": "i",
+}
 
 
 def write_all(app: Any, config: Any) -> None:
@@ -125,14 +139,13 @@ def _records(name: str) -> dict[str, Record]:
 
 
 def _networks() -> str:
-    """Every record of networks that a figure shows against its own theory, and the two sets of the first campaign."""
-    shown = [name for spec in figure.specs().values() if spec.draw in ("trials", "decay") for name in spec.records]
-    names = [*(plan.record for plan in load_campaign("class_encoding").measured), *shown]
-    records = [
-        (name.removesuffix(".nc").replace("_", " "), load_record(locate("numerics", "records") / name))
-        for name in names
-    ]
-    return table(records)
+    """Every record of networks that have an optimum to be held against, by the letter of its experiment."""
+    folder, rows = locate("numerics", "records"), []
+    for path in sorted(folder.glob("*.nc")):
+        letter = next((letter for prefix, letter in _EXPERIMENTS.items() if path.stem.startswith(prefix)), "")
+        if letter:
+            rows.append((f"({letter}) {path.stem.replace('_', ' ')}", load_record(path)))
+    return table(sorted(rows, key=lambda row: row[0][:3]))
 
 
 def _references(data: dict[str, Any]) -> str:

@@ -27,8 +27,9 @@ from ufm.record import versions
 
 HERE = Path(__file__).parent
 ROUNDS, SHORT, LONG = 5, 20, 80  # turns, and steps whose difference is timed, so that setting up drops out
-BATCHES = (125, 250, 500)
-STEPS = (200, 300, 400, 500, 600, 800)  # schedules tried, fewest first
+BATCHES = (64, 125, 250, 500)
+HALF = 0.8  # of the steps in half precision, where some are
+STEPS = (200, 300, 400, 500, 600, 700, 800)  # schedules tried, fewest first
 CLOSE = 0.01
 
 
@@ -162,13 +163,14 @@ def per_step(run: Callable[[Recipe], tuple[np.ndarray, float]], recipe: Recipe) 
 
 
 def speed(images: ImageSet, problem: Problem) -> list[str]:
-    """Images a second of four loops and of their products alone, in turn; medians, ratios of pairs of one round."""
+    """Images a second of five loops and of their products alone, in turn; medians, ratios of pairs of one round."""
     recipe = Recipe()
     loops: dict[str, Callable[[Recipe], tuple[np.ndarray, float]]] = {
         "plain PyTorch: DataLoader, autograd, Adam": lambda r: plain_loop(images, problem, r),
         "the same with images on one tensor": lambda r: plain_loop(images, problem, r, loader=False),
         "the same with fused Adam too": lambda r: plain_loop(images, problem, r, loader=False, fused=True),
         "`ufm.networks.train`": lambda r: ours(images, problem, r),
+        "`ufm.networks.train` in half precision": lambda r: ours(images, problem, replace(r, half_precision=1.0)),
         "the matrix products alone": lambda r: products(images, r, problem.m),
     }
     seconds = np.array([[per_step(run, recipe) for run in loops.values()] for _ in range(ROUNDS)])
@@ -177,17 +179,19 @@ def speed(images: ImageSet, problem: Problem) -> list[str]:
         ratio = seconds[:, 0] / own
         shown = f"{np.median(ratio):.2f} ({ratio.min():.2f} to {ratio.max():.2f})"
         lines.append(f"| {name} | {recipe.batch / np.median(own):,.0f} | {shown} |")
-    share = seconds[:, -1] / seconds[:, -2]
+    own = list(loops).index("`ufm.networks.train`")
+    share = seconds[:, -1] / seconds[:, own]
     floor = (
-        f"The last row is the floor: those products take {np.median(share):.0%} ({share.min():.0%} to "
-        f"{share.max():.0%}) of the time of `ufm.networks.train`, and all else in a step the rest. Networks stacked "
-        "side by side would have the same products."
+        f"The last row is the floor in single precision: those products take {np.median(share):.0%} ({share.min():.0%} "
+        f"to {share.max():.0%}) of the time of `ufm.networks.train`, and all else in a step the rest. Networks stacked "
+        "side by side would have the same products. In half precision (bfloat16) they cost less on processors that "
+        f"have instructions for it ({'this one has' if _has_bfloat16() else 'this one has none'})."
     )
     lines += ["", fill(floor, 120)]
     quick = compiled_step(images, problem, recipe)
     if isinstance(quick, str):
         return [*lines, "", f"`torch.compile` could not be measured here ({quick}: it needs a C++ compiler)."]
-    (step, ready), whole = quick, recipe.steps * float(np.median(seconds[:, -2]))
+    (step, ready), whole = quick, recipe.steps * float(np.median(seconds[:, own]))
     said = (
         f"`torch.compile` of forward and backward pass with fused Adam, on one batch that never changes: "
         f"{recipe.batch / step:,.0f} images a CPU second, after {ready:.0f} CPU seconds of compiling; a whole network "
@@ -196,13 +200,37 @@ def speed(images: ImageSet, problem: Problem) -> list[str]:
     return [*lines, "", fill(said, 120)]
 
 
+def _has_bfloat16() -> bool:
+    """Whether the processor has instructions for products in bfloat16; False where it does not say."""
+    told = Path("/proc/cpuinfo")
+    return told.exists() and any(word in told.read_text() for word in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 def to_theory(images: ImageSet, problem: Problem) -> list[str]:
     """The shortest schedule that ends with every singular value within 1 % of the largest, and its CPU seconds."""
     told = solve(problem).singular_values
+
+    def mixed(recipe: Recipe) -> tuple[np.ndarray, float]:
+        return ours(images, problem, replace(recipe, half_precision=HALF))
+
     lines = ["| loop | batch | steps | CPU seconds | worst singular value |", "|---|---|---|---|---|"]
     for batch in BATCHES:
         lines.append(_shortest("`ufm.networks.train`", batch, lambda r: ours(images, problem, r), told))
-    return [*lines, _shortest("plain PyTorch", Recipe().batch, lambda r: plain_loop(images, problem, r), told)]
+    for batch in BATCHES[1:3]:
+        lines.append(_shortest(f"the same, {HALF:.0%} of the steps in half precision", batch, mixed, told))
+    lines.append(_shortest("plain PyTorch", Recipe().batch, lambda r: plain_loop(images, problem, r), told))
+    return [*lines, "", *_whole(images, problem, told)]
+
+
+def _whole(images: ImageSet, problem: Problem, told: np.ndarray) -> list[str]:
+    """What half precision does to a whole schedule, in turn."""
+    lines = ["| a whole schedule | CPU seconds | worst singular value |", "|---|---|---|"]
+    for share in (0.0, HALF, 1.0):
+        found, seconds = ours(images, problem, Recipe(half_precision=share, checkpoints=1))
+        wrong = float(np.abs(found - told[: found.size]).max() / told[0])
+        what = f"{Recipe().steps} steps, {share:.0%} of them in half precision"
+        lines.append(f"| {what} | {seconds:.1f} | {wrong:.1e} |")
+    return lines
 
 
 def _shortest(name: str, batch: int, run: Callable[[Recipe], tuple[np.ndarray, float]], told: np.ndarray) -> str:

@@ -7,7 +7,7 @@ must stand in every group in which the effect occurs, and falls with one.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +26,7 @@ from ufm.share import locate
 
 _LIKELY, _CERTAIN = 0.95, 0.999  # confidence at which a claim stands, and at which it falls
 _FEWEST = 3  # networks
+_MOST = 1000  # networks that anybody is advised to train
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,17 @@ class Judgement:
         return self.is_sample and away > self.half_width(_CERTAIN)
 
     @property
+    def enough(self) -> int | None:
+        """The fewest networks that would decide if their mean and spread stayed as they are; None without either."""
+        if self.effects.size < 2 or not self.is_sample or self.claim.least == self.claim.most or self.margin == 0:
+            return None
+        confidence, spread = (_LIKELY if self.margin > 0 else _CERTAIN), float(np.std(self.effects, ddof=1))
+        for n in range(_FEWEST, _MOST):
+            if stats.t.ppf((1 + confidence) / 2, n - 1) * spread / math.sqrt(n) <= abs(self.margin):
+                return n
+        return None
+
+    @property
     def open(self) -> bool:
         """Whether these networks decide nothing: they are too few, or the interval reaches over the bound."""
         return self.ratio > 1 and not self.falls
@@ -117,6 +129,7 @@ class Judgement:
             "interval": [self.mean - half, self.mean + half],
             "confidence": _LIKELY,
             "falls": self.falls,
+            "enough": self.enough,
             "open": self.open,
             "words": self.words(),
         }
@@ -137,10 +150,17 @@ def still_open(theorem: Theorem, evidence: Sequence[Evidence]) -> str:
     parts = []
     for each in evidence:
         speaking = [group for group in each.groups if group["with_effect"]] or each.groups
-        undecided = [group["words"] for group in speaking if group["open"]]
+        undecided = [group["words"] + _advice(group) for group in speaking if group["open"]]
         if undecided:
             parts.append(f"{each.claim} is open for {'; '.join(undecided)}")
-    return f"more networks of `ufm train {theorem.trained}`, or longer runs: {'. '.join(parts)}" if parts else ""
+    command = f"`ufm train {theorem.trained} --out numerics/records`"
+    how = f"more networks of {command} (more seeds in its file, or more epochs)"
+    return f"{how}: {'. '.join(parts)}" if parts else ""
+
+
+def _advice(group: Mapping[str, Any]) -> str:
+    """How many networks might do, where there are enough for a guess."""
+    return f" ({group['enough']} like these would decide)" if group["enough"] else ""
 
 
 def gather_records(
