@@ -24,6 +24,12 @@ def roles(codes: np.ndarray) -> np.ndarray:
     return first[inverse.reshape(-1)]
 
 
+def decides_by_largest(codes: np.ndarray) -> bool:
+    """Whether the nearest code is that of the largest logit: codes are columns of the identity."""
+    top = np.array_equal(np.sort(codes, axis=0)[-2:], np.repeat([[0.0], [1.0]], codes.shape[1], axis=1))
+    return top and not np.any(codes < 0)
+
+
 def accuracy(decided: np.ndarray, counts: np.ndarray, codes: np.ndarray | None = None) -> float:
     """The fraction of samples, sorted by class (n_k of each, K), whose class was found, or one with the same code."""
     truth = np.arange(counts.size) if codes is None else roles(codes)

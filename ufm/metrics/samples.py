@@ -124,7 +124,7 @@ class Regressed:
 
 CLASSIFIER = Need("a classifier, W (m x d)", lambda s: s.W is not None)
 ROW_A_CLASS = Need("a classifier with one row a class, W (K x d)", lambda s: s.W.shape[0] == s.split.K)
-ONE_HOT = Need("one-hot codes: others decide by distance", lambda s: _decides_by_largest(s.codes))
+ONE_HOT = Need("one-hot codes: others decide by distance", lambda s: ncc.decides_by_largest(s.codes))
 UNEQUAL = Need(
     "classes of unequal sizes: of equal ones both weightings say the same", lambda s: bool(np.ptp(s.split.counts))
 )
@@ -302,12 +302,6 @@ def _invariants(state: Any, hbar: np.ndarray, ybar: np.ndarray, N: int) -> Value
         "bias_invariant": bias.bias_invariant(state.W, hbar, state.b, ybar, lam_b),
         "mean_invariant": bias.mean_invariant(state.W, hbar, ybar, lam_H, lam_b, N),
     }
-
-
-def _decides_by_largest(codes: np.ndarray) -> bool:
-    """Whether the nearest code is that of the largest logit: codes are columns of the identity."""
-    top = np.array_equal(np.sort(codes, axis=0)[-2:], np.repeat([[0.0], [1.0]], codes.shape[1], axis=1))
-    return top and not np.any(codes < 0)
 
 
 def _margins(state: Any) -> Values:

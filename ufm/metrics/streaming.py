@@ -2,9 +2,9 @@
 
 Means and scatter are updated about their own centres (chan1983), so a common offset costs no digits, and two
 accumulators merge into the one that saw both halves. What remembers d x d numbers, not d x N, cannot say everything:
-NC4, accuracies, margins, TwoNN, NECO and the class-weighted trace form of NC1 need a second pass over the samples, and
-so do the numerical rank and the parts of the loss, whose weak directions are lost in a matrix of squares (`ufm.measure`
-has them all).
+NC4, accuracies and margins need a second pass over the samples (`ufm.metrics.decisions`), and TwoNN, NECO, the
+class-weighted trace form of NC1, the numerical rank and the parts of the loss all samples at once, the last two because
+weak directions are lost in a matrix of squares (`ufm.measure` has them all).
 """
 
 from dataclasses import dataclass
@@ -105,7 +105,7 @@ class Moments:
         values["feature_norm"] = self.norm_sum / self.N
         values["stable_rank"] = stable_rank(np.vstack([total.R, hbar]))
         if W is not None:
-            given = self._classifier_given(W, b, codes)
+            given = self.classifier_given(W, b, codes)
             values |= of_means_and_classifier(means, deviations, self.counts, *given)
             values |= of_duality(means, deviations, given[0]) if given[0].shape[0] == self.kinds.size else {}
             values |= spectrum_of_samples(given[0], hbar, total.R, self.N, given[2].shape)
@@ -146,7 +146,7 @@ class Moments:
         values["cdnv"] = float(np.mean((variances[first] + variances[second]) / (2 * distances))) if apart else np.inf
         return values
 
-    def _classifier_given(self, W: Any, b: Any, codes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def classifier_given(self, W: Any, b: Any, codes: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """W (m x d), b (m) and codes (m x K) in double precision, checked against the moments and each other."""
         K, W = self.kinds.size, np.asarray(to_numpy(W), dtype=np.float64)
         C = np.eye(K) if codes is None else np.asarray(to_numpy(codes), dtype=np.float64)

@@ -1,20 +1,28 @@
 """`ufm.watch`: any torch module, any of its layers, epoch after epoch, into one record."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ufm.errors import MissingExtraError, UfmError
+from ufm.measure import measure
+from ufm.metrics.decisions import Decisions
+from ufm.metrics.family import Keys
+from ufm.metrics.given import one_hot_codes
 from ufm.metrics.streaming import Moments
+from ufm.networks.activations import Batch, activations
 from ufm.record import Record, stack
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import nn
 
 _WIDEST = 16384  # numbers a sample: a layer's scatter matrix then takes 2 GB
+
+
+_NO_BATCHES = "the loader gave no batches; one that was used up cannot be run again."
+_Run = Callable[[Iterable[Any]], Iterator[Batch]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +32,24 @@ class Watch:
     model: any torch module; layers: names as in `model.named_modules()`; what="output" or "input" of each. Layers with
     more than one dimension a sample are flattened (positions="flatten"), or averaged over all but the first of them,
     the channels ("mean"). Where the only layer is a linear one, watched by its input, with one output a class, its
-    weight and bias are measured too: NC3, the classifier's geometry, the singular values of W H. NC4 needs a second
-    pass over the samples (`ufm.measure`). Nothing stays attached between looks.
+    weight and bias are measured too: NC3, the classifier's geometry, the singular values of W H.
+
+    With stream=True a look holds d x d moments of a layer, never its features, and runs the batches twice: NC4,
+    accuracies and margins need the class means first, and then each sample; second_pass=False leaves them out. NC4
+    holds the nearest class mean of every layer against the decisions of that classifier, or else of the model's own
+    output. With stream=False a look keeps the features of all samples (d x N numbers a layer) in one pass, and records
+    all that `ufm.measure` says of them: the parts of the loss, ranks, and with `keys` what takes long; so it watches
+    regressions, too, whose targets come from the loader as B x m. keys: observables to record, as in `ufm.measure`.
+    Nothing stays attached between looks.
     """
 
     model: "nn.Module"
     layers: tuple[str, ...]
     what: str
     positions: str = "flatten"
+    stream: bool = True
+    second_pass: bool = True
+    keys: Keys = None
     seen: list[tuple[Any, Record]] = field(default_factory=list)
 
     def look(self, loader: Iterable[Any], epoch: Any = None) -> Record:
@@ -42,21 +60,74 @@ class Watch:
         """
         if any(epoch == known for known, _ in self.seen):
             raise UfmError(f"epoch {epoch} was looked at before; give every look its own.")
-        moments = _moments(self, loader)
-        classifier = self._classifier(moments[0])
-        record = stack([_scalars(found.record(*classifier)) for found in moments], layer=list(self.layers))
+        with activations(self.model, self.layers, self.what, self.positions, _WIDEST if self.stream else np.inf) as run:
+            record = self._streamed(loader, run) if self.stream else self._kept(run(loader))
         self.seen.append((len(self.seen) if epoch is None else epoch, record))
         return record
 
-    def _classifier(self, moments: Moments) -> tuple[Any, ...]:
-        """(W, b) where the input of the classifier is what is watched, one output for each class seen; else nothing."""
+    def _streamed(self, loader: Iterable[Any], run: _Run) -> Record:
+        """One record a layer from moments, and from decisions on a second pass."""
+        if self.second_pass and isinstance(loader, Iterator):
+            fix = "give a DataLoader or a list of batches, or watch with second_pass=False or stream=False"
+            raise UfmError(f"NC4 needs a second pass, and this loader can be run once only; {fix}.")
+        moments: dict[str, Moments] = {}
+        for seen in run(loader):
+            for name, H in seen.H.items():
+                moments[name] = moments.get(name, Moments.empty(H.shape[0])).add(H, seen.classes)
+        if not moments:
+            raise UfmError(_NO_BATCHES)
+        given = self._classifier(moments[self.layers[0]].kinds.size)
+        records = {name: _scalars(moments[name].record(*given)) for name in self.layers}
+        if self.second_pass:
+            decided = _decided(run(loader), moments, given)
+            records = {name: _with(record, decided[name].values()) for name, record in records.items()}
+        return stack([self._chosen(record) for record in records.values()], layer=list(self.layers))
+
+    def _kept(self, batches: Iterator[Batch]) -> Record:
+        """All features of all layers, measured at once."""
+        seen = list(batches)
+        if not seen:
+            raise UfmError(_NO_BATCHES)
+        labels = np.concatenate([batch.labels for batch in seen])
+        H = {name: np.concatenate([batch.H[name] for batch in seen], axis=1) for name in self.layers}
+        of_classes = labels.ndim == 1
+        targets = labels if of_classes else labels.T
+        given = self._classifier(np.unique(labels).size if of_classes else labels.shape[1])
+        if given:
+            last = measure(H[self.layers[0]], targets, *given, keys=self.keys)
+            return stack([_scalars(last)], layer=list(self.layers))
+        above = {} if of_classes else self._above()
+        return _scalars(measure(H, targets, above or None, keys=self.keys), 2)
+
+    def _chosen(self, record: Record) -> Record:
+        """The observables that were asked for."""
+        if self.keys is None:
+            return record
+        if self.keys == "all":
+            raise UfmError("keys = 'all' needs the features of all samples at once: watch with stream=False.")
+        wanted = [self.keys] if isinstance(self.keys, str) else list(self.keys)
+        missing = [name for name in wanted if name not in record]
+        if missing:
+            fix = "watch with stream=False, which keeps the features and says what is missing"
+            raise UfmError(f"keys: {', '.join(missing)} is not what moments and decisions of this layer say; {fix}.")
+        return replace(record, values=record.values[wanted])
+
+    def _classifier(self, outputs: int) -> tuple[Any, ...]:
+        """(W, b) where the input of the classifier is what is watched, with so many outputs; else nothing."""
         from torch import nn
 
         layer = dict(self.model.named_modules())[self.layers[0]]
         if self.what != "input" or len(self.layers) > 1 or not isinstance(layer, nn.Linear):
             return ()
-        alike = layer.out_features == moments.kinds.size and layer.in_features == moments.d
-        return (layer.weight, layer.bias) if alike else ()
+        return (layer.weight, layer.bias) if layer.out_features == outputs else ()
+
+    def _above(self) -> dict[str, Any]:
+        """The linear layers whose inputs are watched: those that read the features, for the deep metrics."""
+        from torch import nn
+
+        known = dict(self.model.named_modules())
+        linear = {name: known[name] for name in self.layers if self.what == "input"}
+        return {name: layer.weight for name, layer in linear.items() if isinstance(layer, nn.Linear)}
 
     def record(self) -> Record:
         """Every look so far, with the dimensions (epoch, layer)."""
@@ -66,14 +137,23 @@ class Watch:
 
 
 def watch(
-    model: "nn.Module", layers: str | Sequence[str], what: str = "output", *, positions: str = "flatten"
+    model: "nn.Module",
+    layers: str | Sequence[str],
+    what: str = "output",
+    *,
+    positions: str = "flatten",
+    stream: bool = True,
+    second_pass: bool = True,
+    keys: Keys = None,
 ) -> Watch:
     """Watch layers of a torch module: `w = ufm.watch(model, ["fc1", "fc2"])`, then `w.look(loader)` once an epoch.
 
     layers: names as in `model.named_modules()`, one or several. what: "output", or "input" for the features that enter
     a layer: `ufm.watch(model, "head", "input")` measures the penultimate features, and the classifier on top of them.
-    positions: "flatten", or "mean" over the positions of every channel of an image or a sequence. Raises UfmError for a
-    name the model lacks.
+    positions: "flatten", or "mean" over the positions of every channel of an image or a sequence. stream: True holds
+    moments and runs the batches twice, for NC4 (second_pass=False: once, without it); False keeps all features, and
+    says all that `ufm.measure` says, of regressions too. keys: observables to record. Raises UfmError for a name the
+    model lacks.
     """
     try:
         import torch  # noqa: F401
@@ -89,85 +169,37 @@ def watch(
         raise UfmError(f"what = {what!r}: choose 'output' or 'input' of the layers.")
     if positions not in ("flatten", "mean"):
         raise UfmError(f"positions = {positions!r}: choose 'flatten' or 'mean'.")
-    return Watch(model, names, what, positions)
+    return Watch(model, names, what, positions, stream, second_pass, keys)
 
 
-def _moments(watched: Watch, loader: Iterable[Any]) -> list[Moments]:
-    """Class moments of each layer over all batches."""
-    import torch
+def _decided(batches: Iterator[Batch], moments: dict[str, Moments], given: tuple[Any, ...]) -> dict[str, Decisions]:
+    """The second pass: by the classifier that is watched, or else by the model's output where it is one a class."""
+    found: dict[str, Decisions] = {}
+    for seen in batches:
+        for name, H in seen.H.items():
+            if name not in found:
+                codes = None if given else _codes(moments[name].kinds, seen.logits)
+                found[name] = Decisions.after(moments[name], *given, codes=codes)
+            found[name] = found[name].add(H, seen.classes, seen.logits)
+    return found
 
-    model, layers, what = watched.model, watched.layers, watched.what
-    modules = dict(model.named_modules())
-    caught: dict[str, Tensor] = {}
-    found: dict[str, Moments] = {}
-    device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    handles = [modules[name].register_forward_hook(_catcher(caught, name, what)) for name in layers]
+
+def _codes(kinds: np.ndarray, logits: np.ndarray | None) -> np.ndarray | None:
+    """One-hot codes of these classes among the outputs; None where the outputs are not one a class."""
+    if logits is None:
+        return None
     try:
-        with _evaluating(model), torch.no_grad():
-            for inputs, labels in _pairs(loader):
-                caught.clear()
-                model(inputs.to(device))
-                for name in layers:
-                    if name not in caught:
-                        raise UfmError(f"layer {name!r} did not run in this model's forward pass.")
-                    H = _columns(caught[name], len(labels), name, watched.positions)
-                    found[name] = found.get(name, Moments.empty(H.shape[0])).add(H, labels)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not found:
-        raise UfmError("the loader gave no batches; one that was used up cannot be run again.")
-    return [found[name] for name in layers]
+        return one_hot_codes(kinds, logits.shape[0])
+    except UfmError:
+        return None
 
 
-def _catcher(caught: "dict[str, Tensor]", name: str, what: str) -> Callable[..., None]:
-    def hook(_: "nn.Module", given: Any, output: Any) -> None:
-        value: Any = output if what == "output" else given[0] if given else None
-        if not hasattr(value, "detach"):
-            raise UfmError(f"the {what} of layer {name!r} is a {type(value).__name__}, not one tensor; watch another.")
-        if name in caught:
-            raise UfmError(f"layer {name!r} runs more than once in a forward pass; watch one that runs once.")
-        caught[name] = value.detach()
-
-    return hook
+def _scalars(record: Record, of: int = 1) -> Record:
+    """What fits beside other layers: numbers and what has one entry a class, not matrices nor what each sample has."""
+    values = record.values
+    names = [name for name, value in values.items() if value.ndim <= of and "sample" not in value.dims]
+    return replace(record, values=values[names])
 
 
-@contextmanager
-def _evaluating(model: "nn.Module") -> Iterator[None]:
-    """Evaluation mode, with the mode of every part put back: parts may have been frozen one by one."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def _pairs(loader: Iterable[Any]) -> "Iterator[tuple[Tensor, np.ndarray]]":
-    for batch in loader:
-        if not isinstance(batch, tuple | list) or len(batch) != 2:
-            raise UfmError("the loader must give pairs (inputs, labels), as a DataLoader over a labelled set does.")
-        inputs, labels = batch
-        yield inputs, np.asarray(labels.detach().cpu() if hasattr(labels, "detach") else labels)
-
-
-def _columns(value: "Tensor", samples: int, name: str, positions: str) -> np.ndarray:
-    """A layer's activations, one column a sample (d x B), in double precision."""
-    if value.ndim < 2 or value.shape[0] != samples:
-        raise UfmError(
-            f"layer {name!r} gives {tuple(value.shape)} for {samples} samples; the first axis must be theirs."
-        )
-    wide = value.double()
-    flat = wide.flatten(2).mean(2) if positions == "mean" and value.ndim > 2 else wide.reshape(samples, -1)
-    d = flat.shape[1]
-    if d > _WIDEST:
-        fix = "watch it with positions='mean', or another layer" if positions == "flatten" else "watch another layer"
-        raise UfmError(f"layer {name!r} gives {d} numbers a sample, whose moments take {8e-9 * d * d:.0f} GB; {fix}.")
-    return flat.cpu().numpy().T
-
-
-def _scalars(record: Record) -> Record:
-    """What fits beside other layers: numbers and what has one entry a class, not matrices."""
-    names = [name for name, value in record.values.items() if value.ndim <= 1]
-    return replace(record, values=record.values[names])
+def _with(record: Record, values: dict[str, float]) -> Record:
+    return replace(record, values=record.values.assign(values))
