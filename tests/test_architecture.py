@@ -50,6 +50,7 @@ ABOVE = {
     "plot",
     "report",
     "cli",
+    "__main__",
 }
 HEAVY = {"cvxpy", "sympy", "matplotlib", "torch", "cupy", "scipy", "xarray", "pandas"}
 

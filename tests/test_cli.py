@@ -218,6 +218,10 @@ def test_catalogue_verbs():
     assert "assumes" in shown.stdout
     assert "claims   cosine" in shown.stdout
     assert ufm("cite", "massion2026").stdout.startswith("@misc{massion2026,")
+    assert [line for line in ufm("cite", "wu2024").stdout.splitlines() if line.startswith("@")] == [
+        "@misc{wu2024,",
+        "@book{hardy1952,",  # of the lemma that its proof takes as given
+    ]
     proof = ufm("derive", "class_encoding:bias_invariant", "--latex")
     assert proof.returncode == 0
     assert "\\begin" in proof.stdout or "$" in proof.stdout
@@ -237,3 +241,15 @@ def test_a_million_classes_are_told_by_their_sizes():
     assert done.returncode == 0
     assert "by size of the classes" in done.stdout
     assert "1000000 x 7" in done.stdout
+
+
+def test_the_version_and_the_help_are_answers_not_errors():
+    import ufm as package
+
+    said = ufm("--version")
+    assert (said.returncode, said.stdout) == (0, f"ufm {package.__version__}\n")
+    alone, asked = ufm(), ufm("--help")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert alone.stdout.strip() == asked.stdout.strip()
+    module = subprocess.run([sys.executable, "-m", "ufm", "--version"], capture_output=True, text=True, check=True)
+    assert module.stdout == said.stdout

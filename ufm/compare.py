@@ -132,9 +132,13 @@ class Comparison:
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        """The table of the terminal; whether they agree stands first, where a narrow notebook shows it."""
         agrees = {"yes": pill("yes", "#cfe6f5"), "NO": pill("no", "#f9d3c0")}
-        rows = [[*row[:-1], agrees.get(row[-1], row[-1])] for row in self._cells()]
-        return listing(self._header, rows) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        rows = [[row[0], agrees.get(row[-1], row[-1]), *row[1:-1]] for row in self._cells()]
+        head = self._header
+        return listing((head[0], head[-1], *head[1:-1]), rows) + "".join(
+            f"<p>{escape(note)}</p>" for note in self.notes
+        )
 
 
 def compare(record: Record, *others: Record, by_size: bool = False) -> Comparison:

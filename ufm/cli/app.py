@@ -1,6 +1,7 @@
 """The application: every verb, the exit codes, and how errors reach the user."""
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -9,7 +10,7 @@ from ufm.errors import UfmError
 
 app = typer.Typer(
     name="ufm",
-    no_args_is_help=True,
+    invoke_without_command=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -40,6 +41,26 @@ _VERBS = (
 )
 for _name, _verb, _short in _VERBS:
     app.command(_name, short_help=_short)(_verb)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import ufm
+
+        typer.echo(f"ufm {ufm.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _start(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Without a verb: the help."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 def main() -> None:
