@@ -31,9 +31,11 @@ records: .venv/ready-demo verdicts
 	$(BIN)/ufm train heads --out numerics/records
 	$(BIN)/ufm train decay --out numerics/records
 	$(BIN)/ufm train limits --out numerics/records
-	@$(PIP) --editable ".[regression]"
+	@$(PIP) --editable ".[regression,dimension]"
 	$(BIN)/ufm train deep_regression --out numerics/records
 	$(BIN)/ufm train feature_norms --out numerics/records
+	$(BIN)/ufm train dimensions --out numerics/records
+	$(BIN)/ufm train outside --out numerics/records
 	$(BIN)/ufm solve $(PHASES) --lam-W 1 --over lam_H=5.6e-5:0.16:40 --save numerics/records/phases_p2.nc
 	$(BIN)/ufm solve $(PHASES) --lam-W 1,1 --over lam_H=2.6e-8:4e-3:40 --save numerics/records/phases_p3.nc
 	$(BIN)/ufm solve $(PHASES) --lam-W 1,1,1 --over lam_H=1.7e-11:1.4e-4:40 --save numerics/records/phases_p4.nc
