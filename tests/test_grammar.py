@@ -200,3 +200,18 @@ def test_what_cannot_be_judged_here_is_said():
     uneven = Problem(classes(encodings.one_hot(3), [1, 2, 3]), lam_W=0.05, lam_H=0.05)
     with pytest.raises(UfmError, match="no one value to n"):
         judge_here(uneven, ("cosine = 1/n",))
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [("cosine < 0", "Write <=."), ("cosine == 0", "Equality is one =."), ("value = 1; cosine = 0", "its own --claim")],
+)
+def test_a_near_miss_is_told_how_it_is_written(text, hint):
+    with pytest.raises(ClaimSyntaxError, match=hint):
+        parse_claim(text, ("cosine", "value"))
+
+
+def test_a_claim_that_is_off_by_little_is_open_and_says_by_how_much():
+    report = judge_here(balanced(0.0), ("cosine = -1/(K-1) + 0.0000001",))
+    assert report.verdict is Verdict.INCONCLUSIVE
+    assert "tolerances off, and 1000 refute" in report.headline()

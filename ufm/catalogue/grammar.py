@@ -135,6 +135,14 @@ def parse_claim(text: str, observables: tuple[str, ...] = ()) -> Equals:
     return _RELATIONS[relation.text](name.text, value.symbolic)
 
 
+_HINTS = {
+    **dict.fromkeys("[]", " A claim speaks of every entry of its observable."),
+    "<": " Write <=.",
+    ">": " Write >=.",
+    ";": " Give each claim its own --claim.",
+}
+
+
 def _tokens(text: str) -> deque[_Token]:
     found: deque[_Token] = deque()
     at = 0
@@ -143,7 +151,7 @@ def _tokens(text: str) -> deque[_Token]:
         if match is None:
             character = text[at]
             known = f"{character!r} ({unicodedata.name(character, 'no name')})"
-            hint = " A claim speaks of every entry of its observable." if character in "[]" else ""
+            hint = _HINTS.get(character, "")
             raise ClaimSyntaxError(text, at + 1, f"{known} is not part of a claim.{hint}")
         if match.lastgroup != "space":
             found.append(_Token(str(match.lastgroup), match.group(), at + 1))
@@ -213,7 +221,8 @@ class _Reader:
             value = self.sum(depth + 1)
             self.close()
             return value
-        raise self.error(token, "a number, a letter, a function or '(' was expected.")
+        doubled = " Equality is one =." if token.text == "=" else ""
+        raise self.error(token, f"a number, a letter, a function or '(' was expected.{doubled}")
 
     def close(self) -> None:
         token = self.tokens.popleft()

@@ -208,15 +208,21 @@ def cite(
     ] = "",
     json: JsonFlag = False,
 ) -> None:
-    """The bibliography of the catalogue, as BibTeX.
+    """The sources of statements and of the lemmas that their proofs take as given, as BibTeX.
 
     Example: ufm cite class_encoding
+
+    Example: ufm cite zhou2022 > used.bib
     """
     from ufm.catalogue import bibliography, catalogue, find
+    from ufm.derivation.load import has_proof, lemmas, prove
 
     theorems = find(name) if name else list(catalogue().values())
+    proved = (prove(theorem.id) for theorem in theorems if has_proof(theorem.id))
+    given = [lemma for proof in proved for lemma in proof.lemmas] if name else lemmas().values()
+    keys = (*(theorem.citation.key for theorem in theorems), *(lemma.cite for lemma in given))
     entries = bibliography()
-    cited = {key: entries[key] for key in dict.fromkeys(t.citation.key for t in theorems)}
+    cited = {key: entries[key] for key in dict.fromkeys(keys)}
     if json:
         print_json(cited)
         return

@@ -20,6 +20,7 @@ from ufm.referee.paths import gather_paths, smallest_path
 from ufm.referee.proof import prove_statement
 from ufm.referee.records import gather_records, missing, still_open
 from ufm.referee.report import Counterexample, Evidence, Progress, Proof, Report, Reports, Verdict, quiet
+from ufm.tolerance import FAR
 
 
 @overload
@@ -123,9 +124,23 @@ def report_on(
     theorem: Theorem, proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None
 ) -> Report:
     """The report with the verdict that follows from proof, evidence and counterexample, and what is missing."""
-    unconfirmed = counterexample is not None and not counterexample.refutes
-    needs = "an independent computation that sides with its counterexample" if unconfirmed else ""
-    return Report(theorem, _verdict(proof, evidence, counterexample), proof, tuple(evidence), counterexample, needs)
+    verdict = _verdict(proof, evidence, counterexample)
+    needs = _lacking(evidence, counterexample) if verdict is Verdict.INCONCLUSIVE else ""
+    return Report(theorem, verdict, proof, tuple(evidence), counterexample, needs)
+
+
+def _lacking(evidence: Sequence[Evidence], counterexample: Counterexample | None) -> str:
+    """What an undecided statement is short of."""
+    if counterexample is not None:
+        return "an independent computation that sides with its counterexample"
+    unasked = [e.witness for e in evidence if not e.checked]
+    if not evidence or unasked:
+        return f"an answer of a witness{f' ({unasked[0]} has none)' if unasked else ''}"
+    worst = max(evidence, key=lambda e: e.worst.ratio)
+    return (
+        f"a counterexample: the worst answer, of the {worst.witness}, is {worst.worst.ratio:.3g} tolerances off, and "
+        f"{FAR:g} refute"
+    )
 
 
 def _verdict(proof: Proof, evidence: Sequence[Evidence], counterexample: Counterexample | None) -> Verdict:
