@@ -94,10 +94,12 @@ class Decayed:
 
     @cached_property
     def fine(self) -> np.ndarray:
-        """Values of lam_b along a line, infinity last."""
+        """Values of lam_b along a line, closer beside the transition, infinity last."""
         values = self.record.values["lam_b"].values
         finite = values[np.isfinite(values)]
-        return np.append(np.geomspace(finite.min() / 1.3, finite.max() * 1.3, _FINE), np.inf)
+        even = np.geomspace(finite.min() / 1.3, finite.max() * 1.3, _FINE)
+        near = self.lam_b_star * np.array([1.0, 1.03, 1.1, 1.2])
+        return np.append(np.union1d(even, near[(even[0] < near) & (near < even[-1])]), np.inf)
 
     @cached_property
     def curves(self) -> dict[str, dict[str, np.ndarray]]:
