@@ -194,14 +194,14 @@ def test_a_phase_diagram_holds_the_numbers_of_its_record(examples):
         plot.phase_diagram(record, "singular_values")
 
 
-def test_a_frame_has_the_angles_of_its_class_means():
-    """Of four classes or fewer nothing is lost in space: the cosines of the arrows are those of the record."""
-    labels = ufm.classes(ufm.encodings.one_hot(4), 5)
-    record = ufm.solve(ufm.Problem(labels, lam_W=0.01, lam_H=1e-3, lam_b=0)).record()
+def test_a_frame_has_the_angles_and_lengths_of_its_class_means():
+    """Of three dimensions nothing is lost in space: the Gram matrix of the arrows is that of the record, scaled."""
+    labels = ufm.classes(ufm.encodings.one_hot(3), [40, 20, 5])
+    record = ufm.solve(ufm.Problem(labels, lam_W=0.01, lam_H=1e-3, lam_b=0.2)).record()
     arrows: list[Any] = [line for line in plot.frame(record).get_lines() if line.get_marker() == "o"]
-    tips = [np.ravel(arrow.get_data_3d()) for arrow in arrows]
-    cosines = np.array(tips) @ np.array(tips).T  # the longest arrow is 1, and here all are equal
-    assert cosines == pytest.approx(record["cosines"].values, abs=1e-9)
+    tips = np.array([np.ravel(arrow.get_data_3d()) for arrow in arrows])
+    longest = record["class_mean_norm"].values.max()
+    assert tips @ tips.T == pytest.approx(record["gram"].values / longest**2, abs=1e-9)
 
 
 def test_distances_to_a_theorem_are_differences_of_the_records(examples):

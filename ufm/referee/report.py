@@ -323,7 +323,8 @@ class Reports:
         """A row a statement: verdict, what was asked, and the counterexample's sentence."""
         rows = []
         for report in self.reports:
-            asked = Markup("<br/>".join(escape(e.sentence()) for e in report.evidence))
+            asked = "<br/>".join(escape(e.sentence()) for e in report.evidence)
+            asked = Markup(f"<span style='white-space:nowrap'>{asked}</span>")
             proof = "stands" if report.proof.stands else prose(report.proof.reason)
             given = f"given {', '.join(report.lemmas)}" if report.proof.stands and report.lemmas else ""
             given = f"needs {report.needs}" if report.needs else given
