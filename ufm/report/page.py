@@ -126,7 +126,8 @@ def _contradiction(entry: dict[str, Any], anchors: dict[str, str]) -> str:
         f'<dl class="numbers">{numbers}</dl>'
         f"{_why(found)}{_instead(entry, anchors)}"
         f"<p>Rerun it: <code>{escape(found['command'])}</code></p>"
-        f"<p>What was assumed of the source: {escape(entry['citation']['basis_in_words'])}</p></section>"
+        f"<p>What was assumed of the source: {escape(entry['citation']['basis_in_words'])}{_as_given(entry)}</p>"
+        "</section>"
     )
 
 
@@ -134,6 +135,12 @@ def _against(entry: dict[str, Any]) -> str:
     """Whom the verdict contradicts, where the statement is somebody else's."""
     citation = entry["citation"]
     return "" if citation["basis"] == "own" else f"<p>The verdict contradicts {_cited(citation)}, as given here.</p>"
+
+
+def _as_given(entry: dict[str, Any]) -> str:
+    """What exactly is refuted, where the paper's own words were not at hand."""
+    unsure = entry["citation"]["basis"] in ("memory", "abstract")
+    return " What is refuted is the statement as it is given here." if unsure else ""
 
 
 def _given(found: dict[str, Any]) -> str:
