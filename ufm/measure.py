@@ -84,6 +84,8 @@ def _of_regression(
 ) -> dict[str, Any]:
     if Y is None:
         raise UfmError("neither labels nor targets are given; give N labels, or targets as m x N.")
+    if layers and layers[0].shape[0] != Y.shape[0]:
+        raise UfmError(f"W has {layers[0].shape[0]} rows, the targets {Y.shape[0]}; give one row of W a target.")
     features = H.astype(np.float64)
     demand_range(float(np.max(np.abs(features))), "H has")
     return of_regressed(Regressed(features, Y, layers, b, problem, precision, above), keys)

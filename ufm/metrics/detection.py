@@ -47,7 +47,7 @@ def neco(
 
 def share_inside(H: np.ndarray, P: np.ndarray) -> np.ndarray:
     """||P'h||/||h|| for each column of H (d x N -> N) and orthonormal columns P (d x k): 0 to 1; 0 for h = 0."""
-    norms = np.linalg.norm(H, axis=0)
+    norms = np.sqrt(np.sum(np.square(H, dtype=np.float64), axis=0))
     return np.minimum(np.linalg.norm(P.T @ H, axis=0) / np.where(norms > 0, norms, 1.0), 1.0)
 
 

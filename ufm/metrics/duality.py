@@ -22,8 +22,10 @@ def balance(W: np.ndarray, M: np.ndarray, counts: np.ndarray) -> float:
     Zero at every collapsed critical point, where lam_W W'W = lam_H HH' (theory: section 2). Taken in the span of W'
     and M, so that nothing is d x d.
     """
-    m = W.shape[0]
+    m, largest = W.shape[0], (float(np.max(np.abs(W))), float(np.max(np.abs(M))))
+    if min(largest) == 0:
+        return float("nan")
+    W, M = W / largest[0], M / largest[1]  # lengths do not matter, and fourth powers of small ones underflow
     R = np.asarray(np.linalg.qr(np.hstack([W.T, M * np.sqrt(counts)]), mode="r"))
     A, B = R[:, :m] @ R[:, :m].T, R[:, m:] @ R[:, m:].T
-    a, b = np.linalg.norm(A), np.linalg.norm(B)
-    return float(np.linalg.norm(A / a - B / b)) if a > 0 and b > 0 else float("nan")
+    return float(np.linalg.norm(A / np.linalg.norm(A) - B / np.linalg.norm(B)))

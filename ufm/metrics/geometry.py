@@ -67,8 +67,11 @@ def frame_distance(G: np.ndarray, target: np.ndarray) -> float:
     """
     if G.shape != target.shape:
         raise UfmError(f"the Gram matrix is {G.shape}, the one it is compared with {target.shape}.")
-    size, wanted = np.linalg.norm(G), np.linalg.norm(target)
-    return float(np.linalg.norm(G / size - target / wanted)) if size > 0 else float("nan")
+    largest = float(np.max(np.abs(G), initial=0.0))
+    if not largest > 0:
+        return float("nan")
+    G = G / largest  # so that no square underflows: entries of G are squares themselves
+    return float(np.linalg.norm(G / np.linalg.norm(G) - target / np.linalg.norm(target)))
 
 
 def role_spread(H: np.ndarray, codes: np.ndarray) -> float:

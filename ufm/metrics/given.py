@@ -8,6 +8,7 @@ import numpy as np
 
 from ufm.arrays import to_numpy
 from ufm.errors import UfmError
+from ufm.metrics.split import demand_range
 from ufm.problem import ClassTargets, Problem, SampleTargets, Targets
 
 
@@ -23,7 +24,7 @@ def truth_of(given: Any, problem: Problem | None, W: np.ndarray | None, N: int) 
     """Labels and codes, or regression targets, checked against N and the problem."""
     if isinstance(given, ClassTargets | SampleTargets):
         return _of_targets(given, N)
-    array = _host(given)
+    array = _host(given, "labels_or_targets")
     if array.ndim == 2:
         targets = problem.targets if problem is not None else None
         if targets is not None and not np.array_equal(targets.matrix(), array):
@@ -87,6 +88,8 @@ def layers_of(W: Any) -> tuple[np.ndarray, ...]:
         return ()
     listed = isinstance(W, list | tuple) and len(W) > 0 and all(np.ndim(layer) == 2 for layer in W)
     layers = tuple(matrix(layer, "W", "m x d").astype(np.float64) for layer in (W if listed else (W,)))
+    for layer in layers:
+        demand_range(float(np.max(np.abs(layer))), "W has")
     for above, below in pairwise(layers):
         if above.shape[1] != below.shape[0]:
             raise UfmError(
@@ -134,19 +137,21 @@ def precision_of(x: Any) -> float:
     """The relative spacing of the numbers that x is made of: what rounding it has hidden."""
     if "bfloat16" in str(getattr(x, "dtype", "")):
         return 2.0**-7  # seven bits; NumPy has no such numbers and holds them as float32
-    dtype = _host(x).dtype
+    dtype = _host(x, "H").dtype
     return float(np.finfo(dtype if dtype.kind == "f" else np.float64).eps)
 
 
 def _real(x: Any, name: str) -> np.ndarray:
-    try:
-        array = _host(x)
-    except ValueError:
-        raise UfmError(f"{name} is no array: its rows differ in length; give real numbers.") from None
+    array = _host(x, name)
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):
+        raise UfmError(f"{name} has masked entries; leave out the samples or features that are missing.")
     if array.dtype.kind not in "iuf":
         raise UfmError(f"{name} holds {array.dtype}; give real numbers.")
     return array
 
 
-def _host(x: Any) -> np.ndarray:
-    return to_numpy(x) if hasattr(x, "shape") else np.asarray(x)
+def _host(x: Any, name: str) -> np.ndarray:
+    try:
+        return to_numpy(x) if hasattr(x, "shape") else np.asarray(x)
+    except ValueError:
+        raise UfmError(f"{name} is no array: its rows differ in length; give real numbers.") from None

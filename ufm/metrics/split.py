@@ -122,4 +122,4 @@ def demand_range(scale: float, what: str) -> None:
     if not np.isfinite(scale):
         raise UfmError(f"{what} entries that are not finite; a diverged run has no geometry to measure.")
     if scale and not _SMALLEST < scale < _LARGEST:
-        raise UfmError(f"{what} {scale:.3g} as its largest entry; rescale the features to be measured.")
+        raise UfmError(f"{what} {scale:.3g} as its largest entry, squares of which leave double precision; rescale.")
