@@ -254,8 +254,8 @@ THEOREMS = (
             fit=_signal_layers,
         ),
         instead=("rangamani2026:intrinsic_rank_rounded",),
-        no_proof="It is refuted: NRC1 as printed counts as many directions as the targets have entries, t, and not r, so "
-        "that layers that are collapsed by it spread over more than r.",
+        no_proof="It is refuted: NRC1 as printed counts t directions, as many as the targets have entries, and not r, "
+        "so that layers that are collapsed by it spread over more than r.",
     ),
     _statistical(
         "intrinsic_rank_rounded",
