@@ -1,4 +1,4 @@
-"""Observables against one parameter: formulae as lines, certified optima as crosses, flows as circles."""
+"""The strokes that figures are drawn with: formulae as lines, certified optima as crosses, flows as circles."""
 
 from typing import TYPE_CHECKING, Any
 
