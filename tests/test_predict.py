@@ -131,6 +131,11 @@ def test_several_networks_are_held_in_units_of_their_spread() -> None:
     inferred = predict(**given, lam_W=0.02, lam_b=0.5)
     pooled = 0.02 * sum(np.sum(W**2) for W in given["W"]) / sum(np.sum(H**2) for H in given["H"])
     assert float(inferred.records[0]["lam_H_effective"]) == pytest.approx(pooled, rel=1e-12)
+    with pytest.raises(UfmError, match="one width"):
+        predict([given["H"][0], given["H"][1][:-1]], given["labels"][:2], **WEIGHTS)
+    state, Y = regressed()
+    with pytest.raises(UfmError, match="differ from those of the problem"):
+        predict([state["H"]] * 2, [Y, 2 * Y], [state["W"]] * 2, lam_W=0.1, lam_H=0.01)
     with pytest.raises(UfmError, match="list of 4 networks, W has no list"):
         predict(given["H"], given["labels"], given["W"][0], None, **WEIGHTS)
     with pytest.raises(UfmError, match="class sizes"):
@@ -330,6 +335,14 @@ def test_a_bias_without_a_weight_is_pointed_out() -> None:
     assert not any("give its weight" in note for note in predict(**{**state, "b": np.zeros(4)}, lam_W=0.02).notes)
     with pytest.raises(UfmError, match="of a regression as m x N"):
         predict(state["H"], np.linspace(0, 1, 120), state["W"][:1], lam_W=0.02)
+
+
+@pytest.mark.parametrize("change", [{"lam_W": 0.0}, {"lam_H": 0.0}, {"lam_W": 0.0, "lam_H": 0.0}])
+def test_weights_of_zero_have_no_balance(change: dict) -> None:
+    found = predict(**at_optimum([30] * 4), **{**WEIGHTS, **change})
+    assert str(found)
+    if "lam_W" in change:
+        assert math.isnan(float(found.records[1]["lam_H_anisotropy"]))
 
 
 def test_cross_entropy() -> None:

@@ -23,7 +23,7 @@ class Truth:
 def truth_of(given: Any, problem: Problem | None, W: np.ndarray | None, N: int) -> Truth:
     """Labels and codes, or regression targets, checked against N and the problem."""
     if isinstance(given, ClassTargets | SampleTargets):
-        return _of_targets(given, N)
+        return _of_targets(given, problem, N)
     array = _host(given, "labels_or_targets")
     if array.ndim == 2:
         targets = problem.targets if problem is not None else None
@@ -51,9 +51,12 @@ def _kinds(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kinds, counts
 
 
-def _of_targets(targets: Targets, N: int) -> Truth:
+def _of_targets(targets: Targets, problem: Problem | None, N: int) -> Truth:
     if targets.N != N:
         raise UfmError(f"the targets are for {targets.N} samples, H has {N} columns.")
+    of = problem.targets if problem is not None else targets
+    if not (np.array_equal(of.columns, targets.columns) and np.array_equal(of.multiplicity, targets.multiplicity)):
+        raise UfmError("the targets differ from those of the problem; give the problem's own.")
     if isinstance(targets, ClassTargets):
         return Truth(targets.labels(), targets.codes)
     return Truth(None, targets.columns)

@@ -31,7 +31,7 @@ class DirectionBalance:
         """Largest over smallest effective weight among the first `rank` directions (all by default); 1: isotropic."""
         kept = self.lam_H[:rank]
         kept = kept[np.isfinite(kept)]
-        return float(np.max(kept) / np.min(kept)) if kept.size else float("nan")
+        return float(np.max(kept) / np.min(kept)) if kept.size and np.min(kept) > 0 else float("nan")
 
 
 def two_weights(
@@ -77,7 +77,7 @@ def of_balance(
     mean, centred = two_weights(W @ W.T, W @ hbar, W @ (H - hbar[:, None]), H.shape[1], lam_W)
     s = found.singular_values
     anisotropy = found.anisotropy(int(np.sum(s > _NO_MEAN * np.max(s, initial=0.0))) if rank is None else rank)
-    if with_mean and np.isfinite(mean / centred):
+    if with_mean and np.isfinite(mean) and centred > 0:
         anisotropy = float(np.fmax(anisotropy, max(mean / centred, centred / mean)))
     return {
         "lam_H_effective": effective_lam_H(W, H, lam_W) if energy > 0 else float("nan"),

@@ -36,10 +36,14 @@ def networks(H: Any, labels: Any, W: Any, b: Any) -> list[Network]:
     count = len(H)
     own = isinstance(labels, list | tuple) and len(labels) == count and np.ndim(labels[0]) > 0
     each = labels if own else [labels] * count
-    return [
+    found = [
         Network(matrix(features, "H", "d x N"), _targets(told), layers_of(layers), offset)
         for features, told, layers, offset in zip(H, each, _each(W, "W", count), _each(b, "b", count), strict=True)
     ]
+    widths = sorted({network.H.shape[0] for network in found})
+    if len(widths) > 1:
+        raise UfmError(f"H has {' and '.join(map(str, widths))} rows; networks of one setting have one width.")
+    return found
 
 
 def problem_of(network: Network, codes: Any, lam_W: Sequence[float], lam_H: float, lam_b: float, loss: str) -> Problem:

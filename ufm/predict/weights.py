@@ -73,7 +73,7 @@ def anisotropy_note(found: dict[str, Any], rank: int, solved: bool) -> str:
         return ""
     text = f"effective lam_H by singular direction: {np.nanmin(by_direction):.4g} to {np.nanmax(by_direction):.4g}"
     mean, centred = found["lam_H_mean"], found["lam_H_centred"]
-    ratio = mean / centred
+    ratio = mean / centred if centred > 0 else math.nan
     if not math.isfinite(ratio):
         return f"{text}."
     text = f"{text}; {mean:.4g} along the mean, {centred:.4g} for centred features."
