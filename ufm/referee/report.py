@@ -331,4 +331,7 @@ class Reports:
             verdict = Markup(f"{pill(str(report.verdict), _GROUND[report.verdict])} {prose(given)}".strip())
             found = report.counterexample.sentence() if report.counterexample is not None else ""
             rows.append([verdict, prose(f"{report.theorem.id}: {report.theorem.title}"), proof, asked, prose(found)])
-        return listing(("verdict", "statement", "proof", "evidence", "counterexample"), rows, wrapped=True)
+        head = ["verdict", "statement", "proof", "evidence", "counterexample"]
+        if not any(row[-1] for row in rows):
+            head, rows = head[:-1], [row[:-1] for row in rows]
+        return listing(head, rows, wrapped=True)
