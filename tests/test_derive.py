@@ -178,13 +178,47 @@ def test_classes_without_symmetry_need_the_singular_values_of_their_targets(enco
         np.testing.assert_allclose(gram, optimum.gram, atol=1e-9)
 
 
+CROSS = np.array([[1.0, -1, 0, 0], [0, 0, 1, -1]])
+APART = {  # targets whose covariance takes their mean to zero, and those whose mean is zero
+    "hadamard": ufm.classes(ufm.encodings.hadamard(4), 3),
+    "codes": ufm.classes(np.vstack([CROSS, np.full(4, 2.0)]), [2, 2, 3, 3]),
+    "samples": ufm.samples(np.array([[1.0, -1, 2, -2, 0], [3, 3, 3, 3, 3]])),
+    "no mean": ufm.classes(CROSS, [2, 2, 1, 1]),
+    "samples without a mean": ufm.samples(np.array([[1.0, -1, 2, -2, 0], [0, 3, -2, -1, 0]])),
+}
+
+
+@pytest.mark.parametrize("lam_b", [0.3, 2.0])
+@pytest.mark.parametrize("name", APART)
+def test_a_penalised_bias_is_derived_where_the_mean_target_is_apart(name, lam_b):
+    problem = ufm.Problem(APART[name], lam_W=0.1, lam_H=0.05, lam_b=lam_b)
+    derived, optimum = ufm.derive(problem), ufm.solve(problem).record()
+    assert derived.verdict == "proved"
+    found = derived.at()
+    assert ("singular_value_mean" in found) is ("mean" not in name)
+    for each in found:
+        if each in optimum:
+            assert np.all(tolerance("optimum", each).allows(found[each], optimum[each].values)), each
+
+
+def test_a_mean_target_of_zero_needs_no_bias_at_any_depth():
+    problem = ufm.Problem(APART["no mean"], lam_W=(0.1, 0.08), lam_H=0.05, lam_b=0.5)
+    assert_same_value(ufm.derive(problem).at()["value"], ufm.solve(problem).value)
+    with pytest.raises(ufm.OutOfReachError, match="has a proof for one layer"):
+        ufm.derive(problem.replace(targets=APART["codes"]))
+
+
 REFUSED = {
     "constraint": equal_classes("one_hot", math.inf, 3, 2, (0.1, 0.1)).replace(
         constraint=ufm.constraints.NonNegative()
     ),
-    "unequal": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n_k), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
-    "regression": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
-    "binary codes, whose": ufm.Problem(ufm.classes(ufm.encodings.binary(6), 2), lam_W=0.1, lam_H=0.1, lam_b=1.0),
+    r"classes\(one_hot.*letters leave open": ufm.Problem(
+        ufm.classes(ufm.encodings.one_hot(K), n_k), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b
+    ),
+    r"samples\(Y.*letters leave open": ufm.Problem(ufm.samples(Y), lam_W=lam_W, lam_H=lam_H, lam_b=lam_b),
+    "0 times the most it could|mean lies among the directions that vary": ufm.Problem(
+        ufm.classes(ufm.encodings.binary(6), 2), lam_W=0.1, lam_H=0.1, lam_b=1.0
+    ),
     "width = 1: below 2": ufm.Problem(ufm.classes(ufm.encodings.binary(4), 2), width=1, lam_W=0.1, lam_H=0.1),
     "width = 2: below 3": equal_classes("one_hot", 0, 4, 2, (0.1, 0.1)).replace(width=2),
     "width = 3: below 4": equal_classes("one_hot", math.inf, 4, 2, (0.1, 0.1)).replace(width=3),

@@ -13,7 +13,7 @@ from ufm.derivation.derivation import Derivation
 from ufm.errors import UfmError
 from ufm.problem import ClassTargets, Problem
 from ufm.problem.symbolic import SymbolicTargets
-from ufm.symbols import K, Total, cov, delta_kl, lam_b, lam_H, lam_W, n_k, n_l, sigma, sigma_c
+from ufm.symbols import K, Total, cov, delta_kl, lam_b, lam_H, lam_W, n_k, n_l, sigma, sigma_0, sigma_c
 
 _PYTHON_NAMES = {"K": K, "lam_W": lam_W, "lam_H": lam_H, "lam_b": lam_b}
 _WITH_AN_INDEX = (n_k, sigma, sigma_c, cov)  # one number a class, or a direction
@@ -64,6 +64,8 @@ def _of_targets(problem: Problem, wanted: set[Any]) -> dict[Any, np.ndarray]:
     root = np.sqrt(targets.multiplicity)
     if sigma in wanted:
         found[sigma] = np.linalg.svd(targets.columns * root, compute_uv=False)
+    if sigma_0 in wanted:
+        found[sigma_0] = np.sqrt(targets.N) * np.linalg.norm(targets.mean)
     if wanted & {sigma_c, cov}:
         centred = np.linalg.svd((targets.columns - targets.mean[:, None]) * root, compute_uv=False)
         centred = centred[: root.size - 1]  # one direction less than columns

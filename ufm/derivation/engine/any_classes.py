@@ -1,4 +1,4 @@
-"""Classes of any codes and any sizes, without a bias or with a free one: their targets are a matrix of K columns."""
+"""Classes of any codes and any sizes: their targets are a matrix of K columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def any_classes(bias: Bias, general: Derivation, *, shallow: bool) -> Derivation
 
     general: the optimum of any targets; shallow: with one linear layer the class means' Gram matrix is derived as well.
     """
-    off = " less their mean over the samples" if bias == "free" else ""
+    off = "" if bias == "none" else " less their mean over the samples"
     proof = Proof(
         "The optimum of any classes",
         f"Squared loss, {BIAS[bias]}, $K$ classes of any codes $C$ and sizes $n_k$, a width of at least the number of "
@@ -58,13 +58,13 @@ def any_classes(bias: Bias, general: Derivation, *, shallow: bool) -> Derivation
     )
     proof.identity(
         "singular values of classes",
-        f"It is the target matrix{' without its mean' if bias == 'free' else ''} in an orthonormal basis: its singular "
+        f"It is the target matrix{'' if bias == 'none' else ' without its mean'} in an orthonormal basis: its singular "
         "values and left singular vectors are those that are shrunk.",
         (shown, A * Q.T),
         (shown * shown.T, A * A.T),
     )
     formulae = {name: formula for name, formula in general.formulae.items() if name != "logits"}
-    if shallow:
+    if shallow and bias != "penalised":
         formulae["gram"] = _gram(proof)
     return proof.conclude(formulae, dict(general.claims), general.regimes)
 

@@ -19,6 +19,7 @@ from ufm.derivation.engine.deep import Pi
 from ufm.derivation.engine.deep_classes import deep_classes
 from ufm.derivation.engine.deep_targets import deep_sizes, deep_targets
 from ufm.derivation.engine.entropy import eps, simplex
+from ufm.derivation.engine.mean_target import costs_nothing, place
 from ufm.derivation.engine.refusal import OutOfReachError
 from ufm.derivation.engine.samples import any_targets
 from ufm.derivation.engine.shallow import Bias
@@ -40,7 +41,8 @@ def derive(problem: Problem) -> Derivation:
     (Piecewise over the regimes, by observable), `.at({letter: number})`, `steps`, `.latex()`, `.markdown()` and
     `.text()`.
     Squared loss of any depth: equal classes of exchangeable codes, one-hot classes of any sizes without a bias, other
-    classes and any targets without a bias or with a free one, in the singular values of the targets. From p = 3 on a
+    classes and any targets in the singular values of the targets: without a bias, with a free one, and with a penalised
+    one where the mean target is zero (or, in one layer, annihilated by the target covariance). From p = 3 on a
     share is a root, `LargestRoot`: in radicals by `sympy.expand_func` for p = 3 and 4. Cross-entropy: equal classes,
     one-hot labels, smoothed or not, one layer.
     Raises OutOfReachError for a problem whose optimum has no derivation here: it says what is missing.
@@ -56,8 +58,8 @@ def _closed_form(problem: Problem, bias: Bias) -> Derivation:
         return _deep(problem, bias)
     targets = problem.targets
     if isinstance(targets, SymbolicSamples | SampleTargets):
-        _decoupled(problem, bias)
-        return _put_in(_any_targets(bias), {N: targets.N, **_weights(problem)})
+        _wide(problem, sp.Min(targets.m, targets.N))
+        return _put_in(_spectral(problem, bias, _any_targets), {N: targets.N, **_weights(problem)})
     codes = _codes(targets)
     if codes is None:
         return _without_symmetry(problem, bias, _weights(problem), _unequal)
@@ -110,8 +112,8 @@ def _deep(problem: Problem, bias: Bias) -> Derivation:
     targets, order = problem.targets, problem.p
     weights = {Pi: sp.prod(problem.lam_W), lam_H: problem.lam_H}
     if isinstance(targets, SymbolicSamples | SampleTargets):
-        _decoupled(problem, bias)
-        return _put_in(_deep_targets(bias, order), {N: targets.N, **weights})
+        _wide(problem, sp.Min(targets.m, targets.N))
+        return _put_in(_spectral(problem, bias, lambda each: _deep_targets(each, order)), {N: targets.N, **weights})
     codes = _codes(targets)
     if codes is None:
         return _without_symmetry(problem, bias, weights, lambda: _deep_sizes(order))
@@ -141,14 +143,19 @@ def _rho(lam_b: Any) -> Any:
     return sp.S.One if value.free_symbols else value / (1 + value)
 
 
-def _decoupled(problem: Problem, bias: Bias) -> None:
-    """Refuse a penalised bias for targets whose mean is in no known direction, and a width below their rank."""
-    _wide(problem, sp.Min(problem.targets.m, problem.targets.N))
-    if bias == "penalised":
+def _spectral(problem: Problem, bias: Bias, general: Callable[[Bias], Derivation]) -> Derivation:
+    """Any targets, direction by direction; a penalised bias leaves them apart only where the mean target allows it."""
+    if bias != "penalised":
+        return general(bias)
+    if place(problem) == "zero":
+        return costs_nothing(general("free"))
+    if problem.p > 2:
         raise OutOfReachError(
-            f"lam_b = {problem.lam_b} with regression targets: the bias couples the directions unless the target "
-            "covariance annihilates the mean; lam_b = 0 and lam_b = inf have a closed form, ufm.solve the numbers."
+            f"lam_b = {problem.lam_b} with targets = {problem.targets!r} and {problem.p - 1} layers: the target "
+            "covariance takes the mean target to zero, but that no other bias is better has a proof for one layer, and "
+            "for equal classes of symmetric codes. lam_b = 0 and lam_b = inf have a closed form, ufm.solve a bound."
         )
+    return general(bias)
 
 
 def _up_to_rotation(found: Derivation, encoding: Encoding) -> Derivation:
@@ -233,23 +240,14 @@ def _codes(targets: ClassTargets | SymbolicClasses) -> Codes | None:
 def _without_symmetry(
     problem: Problem, bias: Bias, weights: Mapping[Any, Any], unequal: Callable[[], Derivation]
 ) -> Derivation:
-    """Classes of other codes or of unequal sizes: one-hot ones without a bias decouple, others have a spectrum.
-
-    Refuses a penalised bias, which couples their directions.
-    """
+    """Classes of other codes or of unequal sizes: one-hot ones without a bias decouple, others have a spectrum."""
     targets: Any = problem.targets
-    sizes, name = _sizes(targets), targets.encoding.name
-    if name == "one_hot" and bias == "none":
+    sizes = _sizes(targets)
+    if targets.encoding.name == "one_hot" and bias == "none":
         return _of_unequal(problem, sizes, unequal(), weights)
-    if bias == "penalised":
-        why = "of unequal sizes" if _one_a_class(sizes) else "whose singular values are no function of K alone"
-        raise OutOfReachError(
-            f"lam_b = {problem.lam_b} with classes of {name} codes, {why}: the bias couples the directions unless the "
-            "target covariance annihilates the mean. lam_b = 0 and lam_b = inf have a closed form in the singular "
-            "values of the targets, ufm.solve the numbers."
-        )
     _wide(problem, sp.Min(targets.m, targets.K))
-    return _put_in(_any_classes(bias, problem.p), weights if sizes == n_k else {N: targets.N, **weights})
+    found = _spectral(problem, bias, lambda each: _any_classes(each, problem.p))
+    return _put_in(found, weights if sizes == n_k else {N: targets.N, **weights})
 
 
 @cache
