@@ -49,6 +49,21 @@ def test_features_of_other_data_against_an_orthogonal_frame() -> None:
     np.testing.assert_allclose(mixed["neco"], plain["neco"][shuffled], atol=1e-12)
 
 
+def test_the_distance_to_any_predicted_gram_matrix() -> None:
+    problem = ufm.Problem(ufm.classes(encodings.one_hot(K), [9, 6, 5, 4]), lam_W=0.02, lam_H=0.003)
+    optimum = ufm.solve(problem)
+    H = np.repeat(optimum.H, [9, 6, 5, 4], axis=1)
+    assert number(measure(H, problem, gram=7 * optimum.gram), "nc2_predicted") == pytest.approx(0, abs=1e-7)
+    record = measure(noisy(), LABELS, gram=np.eye(K))
+    assert number(record, "nc2_predicted") == number(record, "nc2_of")
+    diagonal = FRAME[:, :K] * [3, 1, 1, 1]
+    wanted = math.sqrt(2 - 12 / math.sqrt(84))  # diag(9, 1, 1, 1) and the identity, each over its norm
+    assert number(measure(diagonal[:, LABELS], LABELS, gram=np.eye(K)), "nc2_predicted") == pytest.approx(wanted)
+    for gram, message in ((np.eye(3), "4 x 4"), (np.zeros((4, 4)), "not zero"), (np.eye(4) * np.nan, "not finite")):
+        with pytest.raises(UfmError, match=message):
+            measure(noisy(), LABELS, gram=gram)
+
+
 def test_the_area_under_the_curve_counts_pairs() -> None:
     from ufm.metrics.detection import auroc
 
@@ -143,7 +158,7 @@ def test_every_name_alone_is_what_it_is_among_all(name: str) -> None:
     by_class = any(name in family.names for family in OF_CLASSES)
     targets = ufm.classes(encodings.one_hot(K), sizes) if by_class else ufm.samples(Y)
     given: dict[str, Any] = {"problem": ufm.Problem(targets, lam_W=0.1, lam_H=0.1, lam_b=0.1)}
-    given |= {"outside": noisy(2)} if by_class else {}
+    given |= {"outside": noisy(2), "gram": np.eye(K)} if by_class else {}
     alone = measure(noisy(), targets, W, b, keys=[name], **given)
     assert list(alone.values.data_vars) == [name]
     everything = measure(noisy(), targets, W, b, keys="all", **given)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ufm.errors import UfmError
 from ufm.metrics.family import Keys
-from ufm.metrics.given import bias_of, layers_of, matrix, outside_of, precision_of, truth_of
+from ufm.metrics.given import bias_of, gram_of, layers_of, matrix, outside_of, precision_of, truth_of
 from ufm.metrics.samples import Classified, Regressed, of_classified, of_regressed
 from ufm.metrics.split import demand_range, split_classes
 from ufm.metrics.state import labelled
@@ -24,6 +24,7 @@ def measure(
     *,
     problem: Problem | None = None,
     outside: Any = None,
+    gram: Any = None,
     keys: Keys = None,
 ) -> Record:
     """Every observable that these arrays determine, as a record of the witness "measured".
@@ -38,6 +39,7 @@ def measure(
     problem: adds the objective's `value`, the invariants of critical points and the balance of W and H; the k-th label
     in sorted order has the k-th of its codes. Its value needs all of its layers.
     outside: d x N', features of other data than these, for `nc5` and the NECO scores.
+    gram: K x K, a Gram matrix of the class means that is predicted, up to scale, for `nc2_predicted`.
     keys: names of observables, to compute no others; "all" for all of them, those too that take long and are left out
     otherwise: `intrinsic_dimension` (TwoNN), which looks at all pairs of samples, and `one_vs_rest_means` and
     `one_vs_rest_classifier`, one quadratic program a class. What each is stands under "Observables" in the docs.
@@ -47,8 +49,8 @@ def measure(
     if isinstance(labels_or_targets, Problem):
         problem, labels_or_targets = labels_or_targets, labels_or_targets.targets
     if isinstance(H, Mapping):
-        if b is not None or problem is not None or outside is not None:
-            raise UfmError("b, problem and outside belong to the last layer; measure it on its own.")
+        if any(given is not None for given in (b, problem, outside, gram)):
+            raise UfmError("b, problem, outside and gram belong to the last layer; measure it on its own.")
         return _of_network(H, labels_or_targets, W, keys)
     features = matrix(H, "H", "d x N")
     layers = layers_of(W)
@@ -59,13 +61,14 @@ def measure(
     coords = None
     if truth.labels is not None:
         split = split_classes(features, truth.labels)
-        state = Classified(split, layers, offset, truth.columns, problem, features, precision_of(H), others)
+        predicted = gram_of(gram, split.K)
+        state = Classified(split, layers, offset, truth.columns, problem, features, precision_of(H), others, predicted)
         values = of_classified(state, keys)
         kinds = np.unique(truth.labels)
         coords = None if np.array_equal(kinds, np.arange(kinds.size)) else {"class": kinds}
     else:
-        if others is not None:
-            raise UfmError("outside: NC5 and NECO are defined for classes; the targets are those of a regression.")
+        if others is not None or gram is not None:
+            raise UfmError("outside, gram: NC2, NC5 and NECO are defined for classes; the targets are of a regression.")
         values = _of_regression(features, truth.columns, layers, offset, problem, precision_of(H), keys)
     found = labelled(values)
     named = coords if coords and any("class" in dims for dims, _ in found.values()) else None

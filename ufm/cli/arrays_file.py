@@ -26,11 +26,11 @@ Rows = Annotated[
     bool, typer.Option("--rows", help="H, and targets of a regression, have one row a sample (N x d), as in PyTorch.")
 ]
 
-_WANTED = ("H", "labels", "W", "b", "outside")
+_WANTED = ("H", "labels", "W", "b", "outside", "gram")
 
 
 def read_arrays(path: Path, names: list[str] | None, rows: bool) -> dict[str, Any]:
-    """H (d x N), labels, W, b and outside (None where absent) of a file; UfmError lists what it has where H is missing.
+    """H (d x N), labels, W, b, outside and gram (None where absent); UfmError lists what there is where H is missing.
 
     W is a list of layers, last first, where there are several. H and W are dictionaries by layer where the file has
     arrays named H.fc1, H.fc2, ... (and W.fc1, the layer on top of fc1) instead of H.
@@ -90,5 +90,5 @@ def _by_layer(stored: dict[str, Any], letter: str) -> dict[str, Any]:
 def _name(text: str) -> tuple[str, str]:
     ours, equals, theirs = text.partition("=")
     if not equals or ours not in _WANTED or not all(theirs.split(",")) or ("," in theirs and ours != "W"):
-        raise UfmError(f"--name {text}: write it as H=..., labels=..., W=..., b=... or outside=...")
+        raise UfmError(f"--name {text}: write it as H=..., labels=..., W=..., b=..., outside=... or gram=...")
     return ours, theirs

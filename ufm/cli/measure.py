@@ -26,8 +26,9 @@ def measure(
 ) -> None:
     """Neural-collapse metrics of features and, if there, of the classifier on top.
 
-    A file with `outside` (features of other data, d x N') has NC5 and the NECO scores; one with H.fc1, H.fc2, ... in
-    place of H is measured layer by layer. Numbers are printed; arrays, such as one number a class, with --json, --save.
+    A file with `outside` (features of other data, d x N') has NC5 and the NECO scores, one with `gram` (K x K) the
+    distance to that Gram matrix; one with H.fc1, H.fc2, ... in place of H is measured layer by layer. Numbers are
+    printed; arrays, such as one number a class, with --keys, --json or --save.
 
     Example: ufm measure run.npz --keys nc1,nc4,intrinsic_dimension
     """
@@ -38,8 +39,8 @@ def measure(
         _list(as_json, of_classes=given["labels"].ndim == 1)
         return
     chosen: Any = keys if keys in (None, "all") else [key.strip() for key in keys.split(",")]
-    outside = {"outside": given["outside"]} if given["outside"] is not None else {}
-    record = take(given["H"], given["labels"], given["W"], given["b"], keys=chosen, **outside)
+    beside = {part: given[part] for part in ("outside", "gram") if given[part] is not None}
+    record = take(given["H"], given["labels"], given["W"], given["b"], keys=chosen, **beside)
     if save is not None:
         record.save(save)
     if as_json:

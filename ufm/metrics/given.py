@@ -126,6 +126,16 @@ def outside_of(outside: Any, d: int) -> np.ndarray | None:
     return given
 
 
+def gram_of(gram: Any, K: int) -> np.ndarray | None:
+    """A predicted Gram matrix of K class means, not zero."""
+    if gram is None:
+        return None
+    given = matrix(gram, "gram", "K x K").astype(np.float64)
+    if given.shape != (K, K) or not np.any(given):
+        raise UfmError(f"gram is {given.shape}; give a matrix that is not zero, {K} x {K}: one row and column a class.")
+    return given
+
+
 def matrix(x: Any, name: str, shape: str) -> np.ndarray:
     """A matrix of finite real numbers, in the precision that it came in."""
     array = _real(x, name)

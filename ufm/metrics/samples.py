@@ -25,7 +25,7 @@ class Classified:
     """Features in classes, and what is known beside them.
 
     split: of H; layers: linear layers, last first, empty without a classifier; b: m; codes: m x K, None where unknown;
-    H: d x N as given; precision: of its numbers; outside: d x N', features of other data.
+    H: d x N as given; precision: of its numbers; outside: d x N', features of other data; gram: K x K, predicted.
     """
 
     split: Split
@@ -36,6 +36,7 @@ class Classified:
     H: np.ndarray | None = None
     precision: float = DOUBLE
     outside: np.ndarray | None = None
+    gram: np.ndarray | None = None
 
     @cached_property
     def W(self) -> np.ndarray | None:
@@ -129,6 +130,7 @@ UNEQUAL = Need(
     "classes of unequal sizes: of equal ones both weightings say the same", lambda s: bool(np.ptp(s.split.counts))
 )
 OUTSIDE = Need("features of other data, outside=... (d x N')", lambda s: s.outside is not None)
+PREDICTED = Need("the Gram matrix that is predicted, gram=... (K x K)", lambda s: s.gram is not None)
 WEIGHTS = Need("a problem for its weights, problem=...", lambda s: s.problem is not None)
 SQUARED = Need(
     "a problem with the squared loss, problem=...", lambda s: s.problem is not None and s.problem.loss == "mse"
@@ -218,6 +220,7 @@ OF_CLASSES: tuple[Family, ...] = (
         (CLASSIFIER, SQUARED),
     ),
     *_OF_WEIGHTS,
+    _one("nc2_predicted", lambda s: geometry.frame_distance(geometry.gram(s.split.class_means), s.gram), PREDICTED),
     _one("nc5", lambda s: detection.nc5(s.split.class_means, s.outside), OUTSIDE),
     Family(
         ("neco", "neco_outside", "neco_auroc", "neco_logit_auroc"),
