@@ -49,7 +49,8 @@ def test_jupyter_shows_tables_and_formulae():
 def test_marimo_shows_tables_and_formulae(tmp_path):
     pytest.importorskip("marimo")
     names = "ufm, load, K, lam_H, lam_W, n, problem, optimum, flow"
-    cells = [IMPORTS, *CELLS.values()]
+    axes = ["ufm.plot.cosines(optimum.record())", "ufm.plot.overlay(optimum.record(), optimum.record())"]
+    cells = [IMPORTS, *CELLS.values(), *axes]
     body = "".join(
         f"@app.cell\ndef _({_wanted(cell, names)}):\n{textwrap.indent(textwrap.dedent(cell).strip(), '    ')}\n"
         f"    return {_defined(cell)}\n\n"
@@ -69,6 +70,7 @@ def test_marimo_shows_tables_and_formulae(tmp_path):
     assert all("<table" in table for table in tables)
     assert all("<math" in text for text in (proof, derivation))
     assert not any("Traceback" in text for text in outputs)
+    assert page.count("data:image/png;base64") == len(axes)
 
 
 def _defined(cell: str) -> str:
