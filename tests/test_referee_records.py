@@ -109,6 +109,12 @@ def test_how_many_networks_would_decide_is_said():
     assert judge_runs(NEAR_OTHERS, networks([1.0]))[0].enough is None
 
 
+def test_an_open_statement_names_the_campaign_of_its_networks():
+    assert records._campaign_of("feature_norms", "paper_mlp5") == "feature_norms_paper"
+    assert records._campaign_of("feature_norms", "base") == "feature_norms"
+    assert records._campaign_of("no_such_campaign", "base") == "no_such_campaign"
+
+
 def test_what_is_fitted_may_come_from_other_networks():
     base, varied = networks([1.0, 1.02, 0.98]), networks([2.0, 2.01, 2.03], "wide")
     claim = replace(NEAR_OTHERS, chosen=lambda run: run.setting == "wide", fitted_on=lambda run: run.setting == "base")

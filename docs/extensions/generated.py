@@ -48,6 +48,7 @@ def write_all(app: Any, config: Any) -> None:
     proved = {name: load.proofs(name) for name in sorted(path.stem for path in locate("derivations").glob("*.py"))}
     pages = {"catalogue.md": _catalogue(data), "gallery.md": _gallery(), "references.md": _references(data)}
     pages["networks-table.md"] = _networks()
+    pages["networks-cost.md"] = _cost()
     pages["decay-table.md"] = decay_table(load_record(locate("numerics", "records") / "decay_bias.nc"))
     layers = locate("numerics", "records").glob("deep_regression_*.nc")
     pages["deep-regression-table.md"] = deep_regression.table([load_record(path) for path in layers])
@@ -138,14 +139,33 @@ def _records(name: str) -> dict[str, Record]:
     return {file: load_record(locate("numerics", "records") / file) for file in figure.specs()[name].records}
 
 
-def _networks() -> str:
-    """Every record of networks that have an optimum to be held against, by the letter of its experiment."""
-    folder, rows = locate("numerics", "records"), []
-    for path in sorted(folder.glob("*.nc")):
+def _experiments() -> list[tuple[str, str, Record]]:
+    """(letter, name, record) of all networks that have an optimum to be held against, by letter."""
+    rows = []
+    for path in sorted(locate("numerics", "records").glob("*.nc")):
         letter = next((letter for prefix, letter in _EXPERIMENTS.items() if path.stem.startswith(prefix)), "")
         if letter:
-            rows.append((f"({letter}) {path.stem.replace('_', ' ')}", load_record(path)))
-    return table(sorted(rows, key=lambda row: row[0][:3]))
+            rows.append((letter, path.stem.replace("_", " "), load_record(path)))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def _networks() -> str:
+    """One row a record: how far its networks are from theory."""
+    return table([(f"({letter}) {name}", record) for letter, name, record in _experiments()])
+
+
+def _cost() -> str:
+    """What the networks of (a) to (d) and (g) to (i) took, as their records say."""
+    rows = ["| experiment | networks | CPU seconds |", "|---|---|---|"]
+    networks, seconds = 0, 0.0
+    for letter in "abcdghi":
+        found = [record["cpu_seconds"].values for each, _, record in _experiments() if each == letter]
+        count, spent = sum(each.size for each in found), float(sum(each.sum() for each in found))
+        rows.append(f"| ({letter}) | {count} | {spent:,.0f} |")
+        networks, seconds = networks + count, seconds + spent
+    rows.append(f"| all | {networks} | {seconds:,.0f} |")
+    told = f"That is {seconds / 60:.0f} minutes of one core, and half as long on two: {seconds / 7200:.1f} hours."
+    return "\n".join([*rows, "", told, ""])
 
 
 def _references(data: dict[str, Any]) -> str:

@@ -93,7 +93,7 @@ class Judgement:
     @property
     def enough(self) -> int | None:
         """The fewest networks that would decide if their mean and spread stayed as they are; None without either."""
-        if self.effects.size < 2 or not self.is_sample or self.claim.least == self.claim.most or self.margin == 0:
+        if self.effects.size < 2 or not self.is_sample:
             return None
         confidence, spread = (_LIKELY if self.margin > 0 else _CERTAIN), float(np.std(self.effects, ddof=1))
         for n in range(_FEWEST, _MOST):
@@ -153,9 +153,21 @@ def still_open(theorem: Theorem, evidence: Sequence[Evidence]) -> str:
         undecided = [group["words"] + _advice(group) for group in speaking if group["open"]]
         if undecided:
             parts.append(f"{each.claim} is open for {'; '.join(undecided)}")
-    command = f"`ufm train {theorem.trained} --out numerics/records`"
-    how = f"more networks of {command} (more seeds in its file, or more epochs)"
+    asked = [group["group"] for each in evidence for group in each.groups if group["open"] and group["with_effect"]]
+    files = dict.fromkeys(_campaign_of(theorem.trained, group) for group in asked) or {theorem.trained: None}
+    commands = " and ".join(f"`ufm train {file} --out numerics/records`" for file in files)
+    how = f"more networks of {commands} (more seeds in its file, or more epochs)"
     return f"{how}: {'. '.join(parts)}" if parts else ""
+
+
+def _campaign_of(trained: str, group: str) -> str:
+    """The campaign file that a group's networks come from: records of `a_b` begin as those of `a` do."""
+    try:
+        names = [path.stem for path in locate("numerics", "campaigns").glob(f"{trained}*.toml")]
+    except UfmError:
+        return trained
+    fitting = [name for name in names if f"{trained}_{group}".startswith(f"{name}_")]
+    return max(fitting, key=len, default=trained)
 
 
 def _advice(group: Mapping[str, Any]) -> str:
