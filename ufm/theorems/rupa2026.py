@@ -86,7 +86,7 @@ def _is_base(run: Run) -> bool:
 
 
 def _is_varied(run: Run) -> bool:
-    """Whether one thing of the base setting was changed; the paper's protocol changes several, the epochs among them."""
+    """Whether one thing of the base setting was changed; the paper's protocol changes several, epochs among them."""
     return _is_plain(run) and not _is_base(run) and not _is_papers(run)
 
 
