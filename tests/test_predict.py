@@ -4,6 +4,7 @@ import json
 import math
 import pickle
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ import ufm
 from ufm import encodings
 from ufm.cli.app import app
 from ufm.errors import UfmError
+from ufm.expected import held
 from ufm.metrics.weight_balance import direction_balance, effective_lam_H, two_weights
 from ufm.predict import excess_loss, predict
+from ufm.share import locate
 from ufm.tensors import read_tensors
 from ufm.tolerance import roundoff
 
@@ -140,6 +143,14 @@ def test_several_networks_are_held_in_units_of_their_spread() -> None:
         predict(given["H"], given["labels"], given["W"][0], None, **WEIGHTS)
     with pytest.raises(UfmError, match="class sizes"):
         predict(given["H"][:2], [given["labels"][0], np.repeat(["ant", "bee", "cat"], 9)], given["W"][:2], **WEIGHTS)
+
+
+def test_a_record_of_one_seed_says_that_there_is_no_spread() -> None:
+    record = ufm.load(locate("numerics", "records", "decay_longer.nc"))
+    assert record.values.sizes["seed"] == 1
+    few = replace(record, values=record.values.isel(lam_b=[-1]))
+    assert "no seed-to-seed spread" in held(few).notes[-1]
+    assert "no seed-to-seed spread" not in str(predict(**seeds(2), **WEIGHTS))
 
 
 def with_two(lam_b: float, pair: tuple[float, float] = (1e-4, 1e-3)) -> dict[str, Any]:
@@ -583,6 +594,10 @@ def test_keys_layers_and_other_data_from_the_shell(tmp_path: Path) -> None:
     found = json.loads(text)
     assert set(found) == {"nc5", "nc1", "one_vs_rest_means"}
     assert found["nc5"] == pytest.approx(float(ufm.measure(state["H"], state["labels"], outside=outside)["nc5"]))
+    plain = run("measure", path)[1]
+    assert "arrays, shown with --keys" in plain
+    assert "nc1_per_class" in plain.splitlines()[-1]
+    assert "inf" not in run("measure", path, "--keys", "nc1_per_class")[1]
     listed = run("measure", path, "--keys", "list")[1]
     assert "neco_auroc" in listed
     assert "features of other data" in listed

@@ -128,6 +128,10 @@ def test_outputs_that_are_not_one_a_class_leave_the_nearest_mean() -> None:
     two = ufm.watch(model, "fc").look([(X, labels.clamp(max=1) * 7) for X, labels in loader])
     assert "nc4" not in two, "labels 0 and 7 say nothing of three outputs"
     assert 0 < float(two["ncc_accuracy"][0]) <= 1
+    body = nn.Sequential(nn.Flatten(), nn.Linear(36, 16), nn.ReLU(), nn.Linear(16, 8))
+    features = ufm.watch(body, "3").look(loader)
+    assert "nc4" not in features, "eight features are no logits of three classes"
+    assert "ncc_accuracy" in features
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -59,7 +59,12 @@ def _print(title: str, values: Any, chosen: bool) -> None:
             rows.append([str(name), *(f"{x:.8g}" for x in value.values.reshape(-1))])
         elif chosen and not layers:
             rows.append([str(name), _entries(value)])
-    console().print(table(title, ["observable", *(layers or ["value"])], rows))
+    out = console()
+    out.print(table(title, ["observable", *(layers or ["value"])], rows))
+    shown = {row[0] for row in rows}
+    arrays = [str(name) for name in values.data_vars if name not in shown]
+    if arrays:
+        out.print(f"arrays, shown with --keys, --json or --save: {', '.join(arrays)}", markup=False)
 
 
 def _entries(value: Any) -> str:

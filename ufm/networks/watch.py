@@ -10,7 +10,6 @@ from ufm.errors import MissingExtraError, UfmError
 from ufm.measure import measure
 from ufm.metrics.decisions import Decisions
 from ufm.metrics.family import Keys
-from ufm.metrics.given import one_hot_codes
 from ufm.metrics.streaming import Moments
 from ufm.networks.activations import Batch, activations
 from ufm.record import Record, stack
@@ -37,7 +36,7 @@ class Watch:
     With stream=True a look holds d x d moments of a layer, never its features, and runs the batches twice: NC4,
     accuracies and margins need the class means first, and then each sample; second_pass=False leaves them out. NC4
     holds the nearest class mean of every layer against the decisions of that classifier, or else of the model's own
-    output. With stream=False a look keeps the features of all samples (d x N numbers a layer) in one pass, and records
+    output, where it has as many numbers as there are classes. With stream=False a look keeps the features of all samples (d x N numbers a layer) in one pass, and records
     all that `ufm.measure` says of them: the parts of the loss, ranks, and with `keys` what takes long; so it watches
     regressions, too, whose targets come from the loader as B x m. keys: observables to record, as in `ufm.measure`.
     Nothing stays attached between looks.
@@ -185,13 +184,8 @@ def _decided(batches: Iterator[Batch], moments: dict[str, Moments], given: tuple
 
 
 def _codes(kinds: np.ndarray, logits: np.ndarray | None) -> np.ndarray | None:
-    """One-hot codes of these classes among the outputs; None where the outputs are not one a class."""
-    if logits is None:
-        return None
-    try:
-        return one_hot_codes(kinds, logits.shape[0])
-    except UfmError:
-        return None
+    """One-hot codes of these classes, where the model has one output for each; None where it gives something else."""
+    return None if logits is None or logits.shape[0] != kinds.size else np.eye(kinds.size)
 
 
 def _scalars(record: Record, of: int = 1) -> Record:
