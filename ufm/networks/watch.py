@@ -36,9 +36,11 @@ class Watch:
     With stream=True a look holds d x d moments of a layer, never its features, and runs the batches twice: NC4,
     accuracies and margins need the class means first, and then each sample; second_pass=False leaves them out. NC4
     holds the nearest class mean of every layer against the decisions of that classifier, or else of the model's own
-    output, where it has as many numbers as there are classes. With stream=False a look keeps the features of all samples (d x N numbers a layer) in one pass, and records
-    all that `ufm.measure` says of them: the parts of the loss, ranks, and with `keys` what takes long; so it watches
-    regressions, too, whose targets come from the loader as B x m. keys: observables to record, as in `ufm.measure`.
+    output, where it has as many numbers as there are classes.
+
+    With stream=False a look keeps the features of all samples (d x N numbers a layer) in one pass, and records all that
+    `ufm.measure` says of them: the parts of the loss, ranks, and with `keys` what takes long. So it watches regressions,
+    too, whose targets come from the loader as B x m. keys: observables to record, as in `ufm.measure`.
     Nothing stays attached between looks.
     """
 
