@@ -12,6 +12,7 @@ import pytest
 import sympy as sp
 from scipy.optimize import minimize
 
+from ufm.catalogue import catalogue
 from ufm.derivation import Derivation, Exchangeable, Lemma, Proof, SquaredNorm
 from ufm.derivation.agree import agree
 from ufm.derivation.course import agree_at, at_least, at_most, increases
@@ -120,6 +121,16 @@ FAULTS = [
     ("foundations", "weak_duality", "- norm2(dual) / 2", "+ norm2(dual) / 2", "weak duality"),
     ("massion2026", "nc1", "(lam_H, H * DELTA)", "(2 * lam_H, H * DELTA)", "equal features"),
     ("massion2026", "etf_to_of", "(K * lam_b - THRESHOLD)", "(K * lam_b + THRESHOLD)", "above"),
+    ("hong2023", "minority_collapse", "(X - Y) ** 2", "(X + Y) ** 2", "contradiction"),
+    ("hong2023", "minority_collapse", "- K_B * x) / K_A", "+ K_B * x) / K_A", "probabilities"),
+    ("thrampoulidis2022", "vanishing_weights", "N * (K - 1),", "N * K,", "keeps up"),
+    ("softmax_codes", "margin", "** K - 1) / x,", "** 2 - 1) / x,", "comes near"),
+    ("softmax_codes", "tammes", "(corner - right)", "(corner + right)", "distance"),
+    ("liu2023", "separation", "(2 * K - 1 - j))", "(2 * K - j))", "blocks"),
+    ("liu2023", "separation", "sp.Rational(794, 21)", "sp.Rational(795, 21)", "large excess is enough"),
+    ("fang2021", "minority_collapse", "(1 + 1 / S) * lost", "(1 - 1 / S) * lost", "threshold"),
+    ("braun2022", "limit", "(kappa * weight + gain", "(weight + gain", "push-through"),
+    ("tirer2023", "thm3_1_limit", "T.T * T * G", "2 * T.T * T * G", "share"),
 ]
 
 
@@ -138,6 +149,26 @@ TRANSITION_FAULTS = [
     ("gamma**2 * X", "gamma * X", "features (plateau)"),
     ("-lam_b_star / (K * lam_b - lam_b_star)", "-lam_b_star / (K * lam_b - 2 * lam_b_star)", "cosine"),
 ]
+
+
+TWO_WEIGHTS_FAULTS = [
+    ("lam_0 * mean + lam_1", "lam_0 * mean + lam_0", "sum of squares (both)"),
+    ("mean = root - tau_0 / rho", "mean = root - tau_1 / rho", "residual (both)"),
+    ("g_0 = centred / sp.sqrt(lam_1), mean / sp.sqrt(lam_0)", "g_0 = centred, mean", "cosine"),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("right", "wrong", "where"), TWO_WEIGHTS_FAULTS, ids=[f[1] for f in TWO_WEIGHTS_FAULTS])
+def test_a_planted_fault_in_the_two_weights_is_refused(right, wrong, where, tmp_path):
+    derivation = _with_fault("two_weights", right, wrong, tmp_path)["transition"]()
+    assert (
+        not derivation.ok
+        or not agree(
+            catalogue()["two_weights:transition"].symbolic["cosine"], derivation.formulae["cosine"], derivation.regimes
+        ).verdict
+    )
+    assert where in derivation.failed or where == "cosine"
 
 
 @pytest.mark.slow

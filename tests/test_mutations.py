@@ -1,13 +1,15 @@
 """The referee refutes wrong formulae: every tight statement with one thing wrong, ten ways, survivors with a reason."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import sympy as sp
 
-from ufm.catalogue import Theorem, catalogue
+from ufm.catalogue import Along, Theorem, catalogue
 from ufm.errors import UfmError
 from ufm.referee.mutants import WAYS, campaign, mutants, mutate
+from ufm.referee.proof import prove_statement
 from ufm.symbols import K, lam_b, lam_H, lam_W
 
 TIGHT = [theorem for theorem in catalogue().values() if theorem.kind == "tight" and not theorem.needs]
@@ -31,6 +33,18 @@ def judged(theorem: Theorem) -> list[str]:
 @pytest.mark.parametrize("theorem", TIGHT, ids=lambda theorem: theorem.id)
 def test_every_mutant_is_refuted_or_is_the_same_formula(theorem):
     assert judged(theorem) == []
+
+
+@pytest.mark.parametrize("name", ["han2022:dynamics", "han2022:growth_by_map"])
+def test_what_no_witness_was_asked_about_is_not_proved_with_one_thing_wrong(name):
+    theorem = catalogue()[name]
+    (claim,) = theorem.along
+    assert isinstance(claim, Along)
+    wrong = [replace(claim, expression=each) for _, each in mutate(claim.expression)]
+    wrong += [replace(claim, reading=each) for _, each in mutate(claim.reading)]
+    assert len(wrong) >= WAYS
+    assert prove_statement(theorem).stands
+    assert not any(prove_statement(replace(theorem, along=(each,))).stands for each in wrong)
 
 
 @pytest.mark.parametrize("name", ["tirer2022:thm3_1", "dang2023_gof:thm4_1", "class_encoding:null"])
