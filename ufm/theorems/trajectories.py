@@ -344,7 +344,10 @@ THEOREMS = (
         problem=_decaying,
         motion=_generic,
         assumes=(SHALLOW, BALANCED, NO_BIAS, WIDE, EQUAL_WEIGHTS),
-        no_proof="The rates are first-order perturbation theory at the optimum, told in the statement, not formalised.",
+        no_proof="The Hessian's eigenvalues behind both rates are proved (hessian_spectrum:no_bias). Missing is the step "
+        "to the traces: that what turns the span of the class means enters tr(S_W S_B^+) in its square alone, and "
+        "that a "
+        "random start has a part along each of the slowest modes.",
     ),
     Theorem(
         name="grams",
