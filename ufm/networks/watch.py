@@ -39,8 +39,8 @@ class Watch:
     output, where it has as many numbers as there are classes.
 
     With stream=False a look keeps the features of all samples (d x N numbers a layer) in one pass, and records all that
-    `ufm.measure` says of them: the parts of the loss, ranks, and with `keys` what takes long. So it watches regressions,
-    too, whose targets come from the loader as B x m. keys: observables to record, as in `ufm.measure`.
+    `ufm.measure` says of them: the parts of the loss, ranks, and with `keys` what takes long. So it can watch a
+    regression, too, whose targets come from the loader as B x m. keys: observables to record, as in `ufm.measure`.
     Nothing stays attached between looks.
     """
 
