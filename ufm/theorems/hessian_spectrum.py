@@ -166,7 +166,7 @@ THEOREMS = (
         problem=_problem,
         motion=_motion,
         assumes=(SHALLOW, BALANCED, WIDE, EQUAL_WEIGHTS, _WEAK, _ROOM, _APART),
-        no_proof="The rate is the least root of polynomials of degree two to five, for which there is no closed form; that "
-        "the second-order part of the loss falls into exactly these blocks is proved without a bias only.",
+        no_proof="The rate is the least root of polynomials of degree two to five, which has no closed form; that the "
+        "second-order part of the loss falls into exactly these blocks is proved without a bias only.",
     ),
 )

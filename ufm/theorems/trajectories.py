@@ -344,10 +344,9 @@ THEOREMS = (
         problem=_decaying,
         motion=_generic,
         assumes=(SHALLOW, BALANCED, NO_BIAS, WIDE, EQUAL_WEIGHTS),
-        no_proof="The Hessian's eigenvalues behind both rates are proved (hessian_spectrum:no_bias). Missing is the step "
-        "to the traces: that what turns the span of the class means enters tr(S_W S_B^+) in its square alone, and "
-        "that a "
-        "random start has a part along each of the slowest modes.",
+        no_proof="The eigenvalues behind both rates are proved (hessian_spectrum:no_bias). Missing is the step to the "
+        "traces: that what turns the span of the class means enters tr(S_W S_B^+) in its square alone, and that random "
+        "starts have a part along each of the slowest modes.",
     ),
     Theorem(
         name="grams",
