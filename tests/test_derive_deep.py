@@ -222,15 +222,13 @@ def test_a_letter_of_ones_own_comes_before_ours_of_that_name():
 # refusals and faults
 
 REFUSED = {
-    r"lam_b = lambda_b with regression targets": problem(ufm.samples(Y), 3, lam_b),
-    r"lam_b = lambda_b with classes of one_hot codes, of unequal sizes": problem(
+    r"lam_b = lambda_b with targets = samples\(Y.*letters leave open": problem(ufm.samples(Y), 3, lam_b),
+    r"lam_b = lambda_b with targets = classes\(one_hot.*letters leave open": problem(
         ufm.classes(ufm.encodings.one_hot(K), n_k), 3, lam_b
     ),
     r"lam_W\[1\] = 0": ufm.Problem(ufm.classes(ufm.encodings.one_hot(K), n), lam_W=(0.1, 0), lam_H=0.1),
     r"width = 2": equal_classes(3, 0).replace(targets=ufm.classes(ufm.encodings.one_hot(4), 2), width=2),
-    r"binary codes, whose singular values are no function of K": problem(
-        ufm.classes(ufm.encodings.binary(6), 2), 3, lam_b
-    ),
+    r"mean lies among the directions that vary": problem(ufm.classes(ufm.encodings.binary(6), 2), 3, lam_b),
 }
 
 
