@@ -215,9 +215,17 @@ def test_what_a_classifier_must_be_is_said() -> None:
             measure(noisy(), binary, W, keys=[key])
     deep = ufm.Problem(ufm.classes(encodings.one_hot(K), n), lam_W=(0.1, 0.1), lam_H=0.1)
     layers = [np.eye(K), np.ones((K, d))]
-    with pytest.raises(UfmError, match="one linear layer"):
-        measure(noisy(), deep, layers, keys=["lam_H_effective"])
+    with pytest.raises(UfmError, match="each linear layer"):
+        measure(noisy(), deep, layers[1], keys=["lam_H_effective"])
     assert "value" in measure(noisy(), deep, layers)
+
+
+def test_the_layer_that_features_enter_is_their_neighbour_in_deep_heads() -> None:
+    problem = ufm.Problem(ufm.classes(encodings.one_hot(K), 20), lam_W=(0.05, 0.03), lam_H=0.0025, lam_b=0.0)
+    optimum = ufm.solve(problem)
+    record = measure(np.repeat(optimum.H, 20, axis=1), problem, optimum.W, optimum.b)
+    assert number(record, "lam_H_effective") == pytest.approx(0.0025, rel=1e-6)
+    assert number(record, "lam_H_anisotropy") == pytest.approx(1, abs=1e-6)
 
 
 def test_the_page_explains_every_name() -> None:

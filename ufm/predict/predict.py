@@ -135,10 +135,7 @@ def _held(run: Network, record: Record, optimum: Optimum, said: Record) -> Recor
         extra["nc2_predicted"] = frame_distance(record["gram"].values, said["gram"].values)
     if run.layers:
         extra["excess_loss"] = excess_loss(float(record["value"]), reached(optimum))
-    if len(run.layers) == 1:
-        extra |= balance_of(optimum, run, float(optimum.problem.lam_W[0]))
-    elif run.layers:
-        extra["lam_H_effective"] = total_weight([run], float(optimum.problem.lam_W[-1]))
+        extra |= balance_of(optimum, run, float(optimum.problem.lam_W[-1]))
     return replace(record, values=record.values.assign(extra))
 
 
@@ -149,11 +146,11 @@ def _notes(runs: Sequence[Network], held: Sequence[Record], optima: Sequence[Opt
         notes.append("b is not zero, but without lam_b the problem has no bias; give its weight (0: not penalised).")
     if not runs[0].layers:
         notes.append("W is not given: the classifier, the loss and the balance are left out.")
-    if len(runs[0].layers) == 1:
+    else:
         solved = isinstance(problem.targets, ClassTargets) and problem.loss == "mse"  # with two weights
         mean = {name: _mean(held, name) for name in ("lam_H_by_direction", "mean_share")}
         mean |= {name: _mean(held, name)[1] for name in ("lam_H_mean", "lam_H_centred", "lam_H_anisotropy")}
-        solved = solved and problem.constraint is None
+        solved = solved and problem.constraint is None and problem.p == 2
         notes.append(anisotropy_note(mean, int(optima[0].certificate.rank), solved))
     stuck = sum(map(is_metastable, optima))
     if stuck:

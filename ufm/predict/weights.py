@@ -20,8 +20,9 @@ def effective_weights(H: Any, W: Any, *, lam_W: float) -> tuple[float, float]:
     """(lam_mean, lam_centred): the weights of the features' mean and of the rest that a network behaves as if it had.
 
     Read off lam_W W'W = lam_mean N hbar hbar' + lam_centred Hc Hc', which holds at every critical point, whatever codes
-    and sizes (`ufm.metrics.weight_balance.two_weights`). H: d x N and W: m x d of one network, or lists of both, whose
-    weights are averaged. The pair is what `ufm.predict(..., lam_H=pair)` takes: read it off one run, predict others.
+    and sizes (`ufm.metrics.weight_balance.two_weights`). H: d x N and W: m x d of one network, of several linear layers
+    the one that H enters; or lists of both, whose weights are averaged. The pair is what `ufm.predict(..., lam_H=pair)`
+    takes: read it off one run, predict others.
     Raises UfmError where the features have no mean that W sees: then one weight describes them.
     """
     found = [_of_balance(network, lam_W) for network in networks(H, np.zeros(0), W, None)]
@@ -87,9 +88,9 @@ def anisotropy_note(found: dict[str, Any], rank: int, solved: bool) -> str:
 
 
 def _of_balance(network: Network, lam_W: float, rank: int | None = None, with_mean: bool = True) -> dict[str, Any]:
-    if len(network.layers) != 1:
-        raise UfmError("W: two weights are read off one linear layer on top of the features; give W as m x d.")
-    W, H = network.layers[0], network.H
+    if not network.layers:
+        raise UfmError("W is not given: without it there is no balance to read weights off.")
+    W, H = network.layers[-1], network.H
     if W.shape[1] != H.shape[0]:
         raise UfmError(f"W is {W.shape} and H {H.shape}; W needs {H.shape[0]} columns (m x d), H is d x N.")
     return of_balance(W, H, lam_W, rank, with_mean)
