@@ -55,7 +55,7 @@ def phase_diagram(
 def _cells(name: str, values: xr.DataArray) -> xr.DataArray:
     bare = [str(dim) for dim in values.dims if dim not in values.coords]
     if values.ndim != 2 or bare:
-        dims = ", ".join(map(str, values.dims)) or "no dimension"
+        dims = f"the dimensions {', '.join(map(str, values.dims))}" if values.dims else "no dimension"
         raise UfmError(
             f"{name} has {dims}; a phase diagram needs one number at every pair of two swept coordinates, as from "
             'ufm.solve(problem, over={"lam_H": ..., "lam_b": ...}).record().'

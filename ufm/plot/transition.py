@@ -50,7 +50,7 @@ def against_weight(
         _weight_axis(drawn, weights[finite] / unit, None if finite.all() else edge, unit)
         drawn.set_ylabel(words(observable))
         if ax is None:
-            drawn.legend()
+            drawn.figure.legend(loc="outside upper center", ncols=3)
     return drawn
 
 
@@ -81,9 +81,9 @@ def distance_to_theorem(
         weights = np.asarray(theory.values.lam_b, dtype=float)
         finite = np.isfinite(weights)
         _weight_axis(drawn, weights[finite] / unit, None if finite.all() else edge, unit)
-        drawn.set_ylabel(f"{words(observable)}, difference")
+        drawn.set_ylabel(f"{words(observable)},\n|witness $-$ theory|")
         if ax is None:
-            drawn.legend()
+            drawn.figure.legend(loc="outside upper center", ncols=3)
     return drawn
 
 
