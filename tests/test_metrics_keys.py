@@ -49,6 +49,21 @@ def test_features_of_other_data_against_an_orthogonal_frame() -> None:
     np.testing.assert_allclose(mixed["neco"], plain["neco"][shuffled], atol=1e-12)
 
 
+def test_neco_with_logits_is_its_definition_whatever_the_order_of_samples() -> None:
+    rng = np.random.default_rng(4)
+    order, W, b = rng.permutation(LABELS.size), rng.standard_normal((K, d)), rng.standard_normal(K)
+    H, other = noisy(3)[:, order], noisy(5) + 0.3 * rng.standard_normal((d, LABELS.size))
+    record = measure(H, LABELS[order], W, b, outside=other)
+    P = np.linalg.svd(H - H.mean(axis=1, keepdims=True))[0][:, : K - 1]
+    scores = [
+        np.linalg.norm(P.T @ X, axis=0) / np.linalg.norm(X, axis=0) * np.max(W @ X + b[:, None], axis=0)
+        for X in (H, other)
+    ]
+    counted = np.mean(scores[0][:, None] > scores[1])
+    assert number(record, "neco_logit_auroc") == pytest.approx(counted, rel=1e-12)
+    assert 0.05 < counted < 0.95, "a score that tells some of them apart"
+
+
 def test_the_distance_to_any_predicted_gram_matrix() -> None:
     problem = ufm.Problem(ufm.classes(encodings.one_hot(K), [9, 6, 5, 4]), lam_W=0.02, lam_H=0.003)
     optimum = ufm.solve(problem)
