@@ -73,7 +73,7 @@ _TWO_WEIGHTS = Assumption(
 _ALIVE = Assumption("t_1 < 1", lambda p: _t_1(p) < 1)
 _LETTERS: dict[Any, Any] = {lam_0: _mean_weight}
 _RANGES = {
-    "K": Integers(2, 12, small=(2, 3, 4)),
+    "K": Integers(2, 6, small=(2, 3, 4)),  # what the optimum costs grows as K^6
     "n": Integers(1, 1000, small=(1, 4)),
     "ratio": LogReals(0.02, 50.0, edges=(1.0,), small=(4.0, 0.25)),
     "lam_b_ratio": LogReals(1e-2, 1e2, edges=(0.0, 0.99, 1.01, math.inf), small=(2.0, 0.5, math.inf)),
