@@ -214,7 +214,7 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         ("nc4", "nc4 needs a classifier"),
         ("value", "value needs a classifier"),
         ("nc1_class_weighted", "unequal sizes"),
-        ("nrc1", "no metric of this kind of data"),
+        ("nrc1", "defined for a regression"),
     ],
 )
 def test_what_is_not_defined_says_what_it_needs(key: str, message: str) -> None:

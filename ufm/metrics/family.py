@@ -33,13 +33,17 @@ class Family:
         return next((need.words for need in self.needs if not need.met(state)), "")
 
 
-def gather(families: Collection[Family], state: Any, keys: Keys = None) -> Values:
+def gather(
+    families: Collection[Family], state: Any, keys: Keys = None, others: tuple[Collection[Family], str] = ((), "")
+) -> Values:
     """The values of all families that the state defines, without the costly ones; or of `keys`; or of "all".
 
     Raises UfmError for a key that is unknown, or that the state does not define, with what it needs. Under "all" a
-    costly one that has no answer is nan.
+    costly one that has no answer is nan. others: families of data of another kind, and of which.
     """
-    chosen = None if keys is None or keys == "all" else _known(families, [keys] if isinstance(keys, str) else keys)
+    chosen = (
+        None if keys is None or keys == "all" else _known(families, [keys] if isinstance(keys, str) else keys, others)
+    )
     found: Values = {}
     for family in families:
         asked = chosen & set(family.names) if chosen is not None else keys == "all" or not family.costs
@@ -64,9 +68,11 @@ def _answer(family: Family, state: Any, strict: bool) -> Values:
         return dict.fromkeys(family.names, float("nan"))
 
 
-def _known(families: Iterable[Family], keys: Iterable[str]) -> set[str]:
+def _known(families: Iterable[Family], keys: Iterable[str], others: tuple[Collection[Family], str]) -> set[str]:
     known = {name for family in families for name in family.names}
     for key in keys:
+        if key not in known and any(key in family.names for family in others[0]):
+            raise UfmError(f"keys = {key!r}: it is defined for {others[1]}; this is data of another kind.")
         if key not in known:
             near = get_close_matches(str(key), sorted(known), 3, 0.5)
             hint = f"near it are {', '.join(near)}" if near else f"choose among {', '.join(sorted(known))}"

@@ -283,12 +283,12 @@ def of_classified(state: Classified, keys: Keys = None) -> Values:
             f"W has {state.W.shape[0]} rows and {state.split.K} classes are present, but the codes are "
             f"{state.codes.shape}."
         )
-    return gather(OF_CLASSES, state, keys)
+    return gather(OF_CLASSES, state, keys, (OF_TARGETS, "a regression, whose targets are m x N"))
 
 
 def of_regressed(state: Regressed, keys: Keys = None) -> Values:
     """All that features of a regression define, or `keys` of it."""
-    return gather(OF_TARGETS, state, keys)
+    return gather(OF_TARGETS, state, keys, (OF_CLASSES, "classes, with one label a sample"))
 
 
 def _value(state: Any) -> float:
