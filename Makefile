@@ -23,7 +23,7 @@ lint: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# Rerun what is committed in numerics/records and figures (networks: half an hour on two cores).
+# Rerun what is committed in numerics/records and figures (networks: an hour or two on two cores).
 records: .venv/ready-demo verdicts
 	$(BIN)/ufm sweep class_encoding --out numerics/records
 	$(BIN)/ufm train class_encoding --out numerics/records
