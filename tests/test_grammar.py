@@ -215,3 +215,17 @@ def test_a_claim_that_is_off_by_little_is_open_and_says_by_how_much():
     report = judge_here(balanced(0.0), ("cosine = -1/(K-1) + 0.0000001",))
     assert report.verdict is Verdict.INCONCLUSIVE
     assert "tolerances off, and 1000 refute" in report.headline()
+
+
+def test_a_cosine_of_class_means_that_are_zero_is_refuted_and_so_is_a_rank_that_depth_loses():
+    targets = classes(encodings.one_hot(3), 1)
+    lost = judge_here(Problem(targets, lam_W=0.7, lam_H=0.7), ("cosine = 0",))
+    assert lost.verdict is Verdict.REFUTED
+    assert lost.counterexample is not None
+    assert math.isnan(lost.counterexample.found)
+    deep = judge_here(Problem(targets, lam_W=(0.5, 0.5), lam_H=0.5), ("rank = 3",))
+    assert deep.verdict is Verdict.REFUTED
+    assert deep.counterexample is not None
+    assert deep.counterexample.independent == 0
+    kept = judge_here(Problem(targets, lam_W=(0.01, 0.01), lam_H=0.01), ("rank = 3", "cosine = 0"))
+    assert kept.verdict is Verdict.VERIFIED

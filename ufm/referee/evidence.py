@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from ufm.catalogue import Claim, Theorem
 from ufm.catalogue.claims import Oracle, Violation
 from ufm.errors import UfmError, UncertifiedError
@@ -17,6 +19,7 @@ from ufm.referee.plain_numbers import first_broken, plainer_problems
 from ufm.referee.report import Counterexample, Evidence, Progress
 from ufm.tolerance import FAR
 
+_FAINT = 1e-4  # share of the targets' strength that another solver may leave of what is zero
 _CONFIRM_SIZE = 400  # entries of the targets up to which the independent solver is asked
 
 
@@ -147,8 +150,25 @@ def _independently(claim: Claim, problem: Problem, entry: int) -> tuple[float | 
         except (UfmError, ImportError):  # not its kind of problem, or not installed: the next one
             continue
         if claim.observable in record:
-            return float(claim.seen(record, problem)[entry]), by
+            undefined = _without_direction(claim, record, problem)
+            return math.nan if undefined else float(claim.seen(record, problem)[entry]), by
+        if claim.observable == "rank" and "singular_values" in record:
+            return float(np.sum(record["singular_values"].values > _FAINT * _largest(problem))), by
     return None, ""
+
+
+def _without_direction(claim: Claim, record: Record, problem: Problem) -> bool:
+    """Whether a cosine is asked of a class mean that is zero up to what a solver leaves, and has no direction."""
+    if claim.observable not in ("cosine", "cosines") or "class_mean_norm" not in record or not float(problem.lam_H) > 0:
+        return False
+    strength = _largest(problem) / float(np.min(problem.targets.multiplicity))
+    tilt = math.sqrt(max(map(float, problem.lam_W)) / float(problem.lam_H))
+    return bool(np.min(record["class_mean_norm"].values) < _FAINT * math.sqrt(strength * tilt))
+
+
+def _largest(problem: Problem) -> float:
+    """The largest singular value of the targets over all samples."""
+    return float(np.linalg.norm(problem.targets.columns * np.sqrt(problem.targets.multiplicity), 2))
 
 
 def _others(problem: Problem) -> Iterator[tuple[str, Callable[[], Record]]]:
