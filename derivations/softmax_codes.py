@@ -6,6 +6,7 @@ from typing import Any
 import sympy as sp
 
 from ufm.derivation import Derivation, Proof
+from ufm.derivation.exchangeable import ONES, ONES_RULE
 from ufm.derivation.load import lemma
 from ufm.derivation.regimes import Regime
 from ufm.symbols import K
@@ -78,10 +79,10 @@ def tammes() -> Derivation:
     """Averages over vectors for the simplex, over pairs of neighbouring gaps on the circle."""
     proof = Proof("Where both codes are known", "$K$ unit vectors $w_k$, $2 \\le K \\le d + 1$, or $d = 2$.")
     W: Any = sp.MatrixSymbol("W", d, K)
-    ones: Any = sp.MatrixSymbol("𝟏", K, 1)
+    ones: Any = ONES
     total = sp.Symbol("S", nonnegative=True)  # |sum of the vectors|^2
     proof.section("Any dimension")
-    proof.given("unit", "Let the columns of $W$ be the vectors,", {ones.T * ones: K * sp.Identity(1)}, shown=False)
+    proof.given("unit", "Let the columns of $W$ be the vectors,", ONES_RULE, shown=False)
     inside = W - W * ones * ones.T / K
     proof.identity(
         "sum",
