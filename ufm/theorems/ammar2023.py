@@ -180,7 +180,8 @@ THEOREMS = (
         trained="outside",
         domain=Domain(),
         problem=lambda point: None,
-        no_proof="It is a claim about trained networks.",
+        no_proof="It is refuted: in the end features of other data lie, in the mean, in the span of the class means, "
+        "and nothing there but zero is orthogonal to all of them.",
         instead=("ammar2023:outside_in_span",),
     ),
     Theorem(

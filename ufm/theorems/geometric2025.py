@@ -92,6 +92,7 @@ def _statistical(
     *claims: Observed,
     basis: Literal["abstract", "own"] = "abstract",
     instead: tuple[str, ...] = (),
+    no_proof: str = "It is a claim about trained networks.",
 ) -> Theorem:
     """A claim about trained networks."""
     return Theorem(
@@ -106,7 +107,7 @@ def _statistical(
         domain=Domain(),
         problem=lambda point: None,
         instead=instead,
-        no_proof="It is a claim about trained networks.",
+        no_proof=no_proof,
     )
 
 
@@ -127,6 +128,8 @@ THEOREMS = (
         _seen("dimension_excess", _excess_collapsed, most=0.0),
         _seen("test_error_over_not_collapsed", _error_ratio, least=1.0),
         instead=("geometric2025:best_decay",),
+        no_proof="It is refuted: networks that are collapsed at a moderate weight decay err less on samples held out "
+        "than those that did not collapse.",
     ),
     _statistical(
         "best_decay",

@@ -131,6 +131,7 @@ def _observed(
     reading: str = _SMALLER,
     basis: Literal["text", "own"] = "text",
     instead: tuple[str, ...] = (),
+    no_proof: str = "It is a claim about trained networks, which no proof decides.",
 ) -> Theorem:
     return Theorem(
         name=name,
@@ -143,7 +144,7 @@ def _observed(
         trained="feature_norms",
         domain=Domain(),
         problem=_ten_classes,
-        no_proof="It is a claim about trained networks, which no proof decides.",
+        no_proof=no_proof,
         needs=needs,
         instead=instead,
     )
@@ -218,6 +219,8 @@ THEOREMS = (
             "onset_deviation", _onset_deviation, _mean_of(_onset), least=_SPREAD, chosen=_is_varied, fitted_on=_is_base
         ),
         instead=("rupa2026:rate_not_value_relu",),
+        no_proof="It is refuted: another activation moves the value as well, as networks of tanh begin to collapse at "
+        "several times the norm of ReLU networks.",
     ),
     _observed(
         "rate_not_value_relu",
