@@ -23,7 +23,7 @@ lint: .venv/ready-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# Rerun what is committed in numerics/records and figures (networks: an hour or two on two cores).
+# Rerun what is committed in numerics/records and figures (networks: two hours on two cores).
 records: .venv/ready-demo verdicts
 	$(BIN)/ufm sweep class_encoding --out numerics/records
 	$(BIN)/ufm train class_encoding --out numerics/records
@@ -34,6 +34,7 @@ records: .venv/ready-demo verdicts
 	@$(PIP) --editable ".[regression,dimension]"
 	$(BIN)/ufm train deep_regression --out numerics/records
 	$(BIN)/ufm train feature_norms --out numerics/records
+	$(BIN)/ufm train feature_norms_paper --out numerics/records
 	$(BIN)/ufm train dimensions --out numerics/records
 	$(BIN)/ufm train outside --out numerics/records
 	$(BIN)/ufm solve $(PHASES) --lam-W 1 --over lam_H=5.6e-5:0.16:40 --save numerics/records/phases_p2.nc
