@@ -110,7 +110,8 @@ def test_cells_of_depth_change_where_the_lines_are(figures):
 
 @pytest.mark.slow
 def test_optima_flows_and_networks_of_regression_lie_on_the_theorem():
-    for ax in draw("regression-spectrum").axes:
+    *fits, residual, shares = draw("regression-spectrum").axes
+    for ax in fits:
         curves = _curves(ax)
         assert len(curves) == 5
         for marker, allowed in (("+", 1e-3), ("o", 1e-3), ("s", 5e-3)):  # of a largest singular value of 1.2
@@ -118,6 +119,14 @@ def test_optima_flows_and_networks_of_regression_lie_on_the_theorem():
                 x, y = _numbers(points)
                 line_x, line_y = _numbers(curve)
                 assert np.abs(y - np.interp(x, line_x, line_y)).max() < allowed
+    for marker, allowed in (("+", 1e-3), ("o", 1e-3), ("s", 2.7)):  # relative; of networks at the weakest weights
+        for curve, points in zip(_curves(residual), _lines(residual, marker), strict=True):
+            x, y = _numbers(points)
+            line_x, line_y = _numbers(curve)
+            error = np.abs(y / np.exp(np.interp(np.log(x), np.log(line_x), np.log(line_y))) - 1)
+            assert error.max() < allowed
+            assert error[-2:].max() < (0.01 if marker == "s" else allowed)
+    assert max(_numbers(line)[1].max() for line in shares.get_lines()) < 0.01
 
 
 def test_a_regression_of_few_samples_is_as_good_as_one_of_many():

@@ -10,6 +10,7 @@ from ufm.errors import UfmError
 from ufm.measure import measure
 from ufm.metrics import detection, geometry, intrinsic_dimension, loss_parts, norms, rank, regression, uniformity, vci
 from ufm.metrics.split import split_classes
+from ufm.problem import samples
 from ufm.tolerance import roundoff
 
 K, d, n = 5, 12, 4
@@ -232,6 +233,19 @@ def test_regression_collapse_at_the_optimum() -> None:
     assert regression.nrc1(moved, 3) > 1e-3
     assert regression.nrc2(moved, W) > 1e-3
     assert regression.nrc1(H + 1e4, 3) < 1e-12
+
+
+@pytest.mark.parametrize("lam", [0.002, 0.1])  # every direction is kept; some are lost
+def test_what_a_regression_leaves_is_its_targets_covariance_cut_off(lam: float) -> None:
+    H, W, Y = regression_optimum(lam=lam)
+    N = Y.shape[1]
+    values, vectors = np.linalg.eigh(np.cov(Y, bias=True))
+    cut = np.minimum(values, N * lam**2)
+    assert (cut[0] < cut[-1]) == (lam == 0.1)
+    found = measure(H, samples(Y), W, Y.mean(axis=1))["residual_covariance"].values
+    assert found == pytest.approx(vectors * cut @ vectors.T, abs=roundoff())
+    without = measure(H, samples(Y), W)["residual_covariance"].values
+    assert without == pytest.approx(found + np.outer(Y.mean(axis=1), Y.mean(axis=1)), abs=roundoff())
 
 
 def test_regression_metrics_are_their_definitions() -> None:

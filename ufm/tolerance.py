@@ -65,6 +65,9 @@ TOLERANCES: dict[tuple[str, str], Tolerance] = {
             "singular_values_centred",
         )
     },
+    ("measured", "residual_covariance"): Tolerance(
+        2e-2, 2e-2, "squares of what 1e-2 is allowed for", unit="residual_covariance"
+    ),
     **{
         ("measured", name): Tolerance(0.0, 1e-2, "as for norms, of numbers of size 1")
         for name in ("cosines", "cosine_centred", "equinorm", "nc1", "nc1_ratio", "nc3", "nc3_balance")

@@ -1,4 +1,4 @@
-"""Regression: the singular values of the fit are the roots of the target covariance's eigenvalues, less one number."""
+"""Regression: the fit has the roots of the target covariance's eigenvalues, less one number; the rest is white."""
 
 from typing import TYPE_CHECKING
 
@@ -7,8 +7,9 @@ import numpy as np
 from ufm.catalogue import catalogue
 from ufm.errors import UfmError
 from ufm.expected import problem_of, swept
-from ufm.flow import simulate
-from ufm.optimum import solve
+from ufm.flow import Flow, simulate
+from ufm.metrics.regression import residual_covariance
+from ufm.optimum import Optimum, solve
 from ufm.plot.against import ladder_colours, line, points
 from ufm.plot.style import TWO_COLUMNS, WITNESS_STYLE, network_style, sheet, style
 from ufm.problem import Problem, SampleTargets, samples
@@ -33,17 +34,22 @@ def draw(spec: "FigureSpec", _: "Witnesses | None") -> "Figure":
     problems = [problem_of(record, float(value)) for value in values]
     found = record[_NAME].transpose(swept(record), "seed", "centred_direction").values / np.sqrt(problems[0].N)
     with style():
-        figure = sheet(figsize=(TWO_COLUMNS, 3.1), layout="constrained")
-        left, right = figure.subplots(1, 2)
+        figure = sheet(figsize=(TWO_COLUMNS, 5.6), layout="constrained")
+        (left, right), (residual, shares) = figure.subplots(2, 2)
         _against_targets(left, problems, values, found)
         _against_weights(right, problems, values, found)
+        for ax in (left, right):
+            ax.set_ylim(-0.04 * found.max(), 1.12 * found.max())
+        left.set_ylabel(r"singular values of $W H$ (centred)$\,/\sqrt{N}$")
+        _left_over(residual, problems, record)
+        _collapse(shares, values, record)
         for ax, title in (
             (left, "a   one line a regularisation $t$"),
             (right, "b   one line a direction of the targets"),
+            (residual, "c   what the fit leaves: one line a direction"),
+            (shares, "d   collapse; theory: 0"),
         ):
             ax.set_title(title, loc="left")
-            ax.set_ylim(-0.04 * found.max(), 1.12 * found.max())
-        left.set_ylabel(r"singular values of $W H$ (centred)$\,/\sqrt{N}$")
         _legend(figure)
     return figure
 
@@ -92,6 +98,51 @@ def _against_weights(ax: "Axes", problems: list[Problem], values: np.ndarray, fo
     ax.set(xlim=(0, top), xlabel=r"regularisation, $\sqrt{N\lambda_W\lambda_H}$")
 
 
+def _left_over(ax: "Axes", problems: list[Problem], record: Record) -> None:
+    """Eigenvalues of the residual's covariance: those of the targets, cut off at c = N lam_W lam_H."""
+    cuts = np.array([float(p.lam_W[0]) * float(p.lam_H) * p.N for p in problems])
+    found = np.linalg.eigvalsh(record["residual_covariance"].transpose(swept(record), "seed", ...).values)[..., ::-1]
+    known = eigenvalues(problems[0])
+    fine = np.sort(np.append(np.geomspace(0.5 * cuts[0], 2 * known[0], 120), known))  # with every kink
+    # beyond the networks the optima and flows go on, until no direction is kept
+    wider = np.append(cuts, np.geomspace(2 * cuts[-1], 1.2 * known[0], 4))
+    at = [_at(problems[0], float(np.sqrt(cut))) for cut in wider]
+    optima = np.stack([_residual(solve(p)) for p in at])
+    flows = np.stack([_residual_at_rest(p) for p in at[::2]])
+    for i, colour in enumerate(ladder_colours(known.size)):
+        line(ax, fine, np.minimum(fine, known[i]), colour)
+        _networks(ax, cuts, found[:, :, i].T, colour)
+        points(ax, "optimum", wider, optima[:, i], colour)
+        points(ax, "flow", wider[::2], flows[:, i], colour)
+    ax.set(xscale="log", yscale="log", xlabel=r"$c = N \lambda_W \lambda_H$")
+    ax.set_ylabel("eigenvalues of the residual's covariance")
+
+
+def _residual(optimum: Optimum) -> np.ndarray:
+    """Eigenvalues of the covariance of Y - W H - b 1', descending."""
+    Y = optimum.problem.targets.columns
+    return np.linalg.eigvalsh(residual_covariance(optimum.H, optimum.product, optimum.b, Y))[::-1]
+
+
+def _residual_at_rest(problem: Problem) -> np.ndarray:
+    covariance = _settled(twin(problem)).record("all")["residual_covariance"].values
+    return np.linalg.eigvalsh(covariance)[::-1]
+
+
+def _collapse(ax: "Axes", values: np.ndarray, record: Record) -> None:
+    """NRC1 to NRC3 of the networks."""
+    for i, name in enumerate(("nrc1", "nrc2", "nrc3")):
+        look = {**network_style(i, "mnist5k"), "label": name.upper(), "linestyle": "none"}
+        del look["capsize"]
+        if name == "nrc2":  # it lies on NRC1: W reads all that the features hold
+            look |= {"markerfacecolor": "none", "markersize": 6}
+        for row in record[name].transpose("seed", swept(record)).values:
+            ax.plot(values, row, **look)
+            look["label"] = None
+    ax.set(xscale="log", yscale="log", xlabel="regularisation, $t$", ylabel="shares and distance")
+    ax.legend(loc="upper right")
+
+
 def _at(problem: Problem, shift: float) -> Problem:
     """The problem whose singular values all shrink by `shift` times sqrt N: its weights scaled by one factor."""
     factor = shift / np.sqrt(float(problem.lam_W[0]) * float(problem.lam_H) * problem.N)
@@ -114,10 +165,14 @@ def twin(problem: Problem) -> Problem:
 def _rest(problem: Problem) -> np.ndarray:
     """The singular values over the root of N where the flow of the twin comes to rest."""
     small = twin(problem)
-    flow = simulate(small)
+    return _strengths(_settled(small).record(), small)
+
+
+def _settled(problem: Problem) -> Flow:
+    flow = simulate(problem)
     if not flow.status.name.startswith("STEADY"):
         raise UfmError(f"a flow of the figure did not come to rest: {flow.status.value}")
-    return _strengths(flow.record(), small)
+    return flow
 
 
 def _strengths(record: Record, problem: Problem) -> np.ndarray:

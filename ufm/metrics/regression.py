@@ -50,6 +50,16 @@ def nrc3(W: np.ndarray, Y: np.ndarray) -> tuple[float, float]:
     return min((distance(g), float(g)) for g in (0.0, float(inner.x), top))
 
 
+def residual_covariance(H: np.ndarray, W: np.ndarray, b: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    """(1/N) R R', R = Y - W H - b 1' (m x m); H: d x N, Y: m x N.
+
+    At the optimum with a free bias the targets' own covariance with every eigenvalue cut off at c = N lam_W lam_H:
+    c I, white, where no direction is lost. Source: andriopoulos2024, corollary on the residual.
+    """
+    R = np.asarray(Y, dtype=np.float64) - np.asarray(W, dtype=np.float64) @ H - b[:, None]
+    return R @ R.T / Y.shape[1]
+
+
 def deep_nrc1(H: np.ndarray, t: int) -> float:
     """1 - tr(U'Sigma U)/tr(Sigma), U the top t directions of H's covariance Sigma (H: d x N) [rangamani2026, NRC1]."""
     s = _centred_singular_values(H)

@@ -257,6 +257,7 @@ OF_TARGETS: tuple[Family, ...] = (
     _one("nrc1", lambda s: regression.nrc1(s.H, s.Y.shape[0]), TOP_DIRECTIONS),
     _one("nrc2", lambda s: regression.nrc2(s.H, s.W), CLASSIFIER),
     _one("nrc3", lambda s: regression.nrc3(s.W, s.Y)[0], CLASSIFIER),
+    _one("residual_covariance", lambda s: regression.residual_covariance(s.H, s.W, s.b, s.Y), CLASSIFIER),
     _one("deep_nrc1", lambda s: regression.deep_nrc1(s.H, s.Y.shape[0])),
     _one("deep_nrc2", lambda s: regression.linear_cka(s.H, s.Y)),
     _one("deep_nrc3", lambda s: regression.subspace_cosine(s.H, s.on_top, s.Y.shape[0]), READ_BY, READ_ENOUGH),

@@ -24,6 +24,7 @@ DIMS: dict[str, tuple[str, ...]] = {
     "logits": ("target", "class"),
     "logit_directions": ("target", "class"),
     "bias": ("target",),
+    "residual_covariance": ("target", "other_target"),
     "modes": ("direction",),
     "one_vs_rest_means": ("class",),
     "one_vs_rest_classifier": ("target",),

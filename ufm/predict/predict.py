@@ -38,6 +38,7 @@ _TELLING = (
     "nrc1",
     "nrc2",
     "nrc3",
+    "residual_covariance",
     "lam_H_effective",
     "lam_H_mean",
     "lam_H_centred",

@@ -10,7 +10,7 @@ import numpy as np
 from ufm.constraints import FeatureMetric
 from ufm.errors import UfmError
 from ufm.measure import measure
-from ufm.metrics.regression import nrc3
+from ufm.metrics.regression import nrc3, residual_covariance
 from ufm.optimum import Optimum, solve
 from ufm.problem import Problem, SampleTargets, classes
 from ufm.record import Record
@@ -82,6 +82,10 @@ def observed_of_samples(optimum: Optimum) -> Record:
         "nrc1": 0.0,
         "nrc2": 0.0,
         "nrc3": nrc3(optimum.product, Y)[0],
+        "residual_covariance": (
+            ("target", "other_target"),
+            residual_covariance(optimum.H, optimum.product, optimum.b, Y),
+        ),
     }
     return Record.of("optimum", values, problem=optimum.problem)
 
