@@ -13,9 +13,9 @@ from ufm.measure import measure
 from ufm.metrics.samples import OF_CLASSES, OF_TARGETS
 from ufm.metrics.streaming import Moments
 
-SIGNED = {  # names of what may be negative: inner products, cosines, logits, margins, logarithms, the bias
+SIGNED = {  # names of what may be negative: inner products, cosines, logits, margins, logarithms, the bias, covariances
     *("gram", "cosines", "cosine", "cosine_centred", "classifier_gram", "logits", "logit_directions", "bias"),
-    *("uniformity_mean", "duality_cosine_mean", "margin_least", "margin_mean"),
+    *("uniformity_mean", "duality_cosine_mean", "margin_least", "margin_mean", "residual_covariance"),
 }
 SHARES = ("vci", "nc4", "accuracy", "ncc_accuracy", "nc5", "neco", "neco_outside", "neco_auroc", "nrc1", "nrc2")
 SHARES += ("deep_nrc1", "deep_nrc2", "deep_nrc3")
@@ -104,6 +104,9 @@ def test_regressions_of_any_shape(scene: dict[str, Any], with_W: bool) -> None:
     Y = np.random.default_rng(int(scene["index"][0])).standard_normal((W.shape[0], H.shape[1]))
     record = measure(H, Y, W if with_W else None)
     check(record)
+    if with_W:
+        variances = np.linalg.eigvalsh(record["residual_covariance"].values)
+        assert variances[0] >= -1e-14 * variances[-1]  # in any direction
     known = {name for family in OF_TARGETS for name in family.names}
     assert set(map(str, record.values)) <= known
 
