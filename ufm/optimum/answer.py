@@ -1,5 +1,6 @@
 """What every answer of `solve` says of itself: a value, a bound, and how sure it is."""
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from ufm.display import card, number, pill
@@ -8,7 +9,7 @@ from ufm.optimum.status import OptimumStatus
 from ufm.problem import Problem
 
 
-class Answer:
+class Answer(ABC):
     """A point of a problem with its certificate; a subclass is a dataclass with these fields and the point itself."""
 
     problem: Problem
@@ -57,6 +58,6 @@ class Answer:
         }
         return card(type(self).__name__, rows, note=self.status.value)
 
+    @abstractmethod
     def _rows(self) -> dict[str, Any]:
         """What a notebook shows of the point itself."""
-        raise NotImplementedError
